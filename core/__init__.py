@@ -1,0 +1,1 @@
+"""The house without its windows: everything Atelier can do, with no Gradio in sight."""

@@ -1,0 +1,104 @@
+"""Everything Atelier refuses or fails at, in words.
+
+    AtelierError                 a person can act on it; its text says what happened and what to do
+    ├── InvalidInput             a value breaks a limit or makes no sense
+    │   └── BadFile              a file cannot be used: names the file, and row or column where it can
+    ├── NotAllowed               this mode (local, space, share) does not offer it
+    ├── Busy                     the same thing is already running
+    ├── Cancelled                somebody asked to stop
+    ├── UnknownName              no such task, job, starter or resident model
+    ├── ModelError               a model cannot be used
+    │   ├── NotAModel            the folder or repository holds no model we can load
+    │   ├── UnsafeWeights        only pickled weights, or code of its own
+    │   ├── WrongTask            the model was made for something else
+    │   └── NotEnoughMemory      it does not fit, and who holds the rest
+    └── HubError                 the Hub said no, or nothing
+        ├── HubMissing           no such repository or revision
+        ├── HubGated             the licence must be accepted, or the token lacks the right
+        ├── HubUnreachable       offline, or the connection broke
+        ├── DamagedDownload      size or hash differ from what the Hub promised
+        └── DiskFull             not enough room for the download
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.words import Sentence
+
+
+class AtelierError(Exception):
+    """Raise with the key of a sentence in assets/i18n and its values: `InvalidInput("error.text_empty", limit=9)`."""
+
+    def __init__(self, key: str, /, **values: Any) -> None:
+        """Keep the sentence; the exception's own text is its English form."""
+        self.sentence = Sentence(key, values)
+        super().__init__(str(self.sentence))
+
+
+class InvalidInput(AtelierError):
+    """A value breaks a limit or makes no sense."""
+
+
+class BadFile(InvalidInput):
+    """A file cannot be used."""
+
+
+class NotAllowed(AtelierError):
+    """This mode does not offer it."""
+
+
+class Busy(AtelierError):
+    """The same thing is already running."""
+
+
+class Cancelled(AtelierError):
+    """Somebody asked to stop."""
+
+
+class UnknownName(AtelierError):
+    """No such task, job, starter or resident model."""
+
+
+class ModelError(AtelierError):
+    """A model cannot be used."""
+
+
+class NotAModel(ModelError):
+    """The folder or repository holds no model we can load."""
+
+
+class UnsafeWeights(ModelError):
+    """Only pickled weights, or code of its own."""
+
+
+class WrongTask(ModelError):
+    """The model was made for something else."""
+
+
+class NotEnoughMemory(ModelError):
+    """It does not fit."""
+
+
+class HubError(AtelierError):
+    """The Hub said no, or nothing."""
+
+
+class HubMissing(HubError):
+    """No such repository or revision."""
+
+
+class HubGated(HubError):
+    """The licence must be accepted first, or the token lacks the right."""
+
+
+class HubUnreachable(HubError):
+    """Offline, or the connection broke."""
+
+
+class DamagedDownload(HubError):
+    """Size or hash differ from what the Hub promised."""
+
+
+class DiskFull(HubError):
+    """Not enough room for the download."""

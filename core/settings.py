@@ -1,0 +1,142 @@
+"""How this instance runs: mode, capabilities, limits and folders, from the environment and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from core.errors import InvalidInput, NotAllowed
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Mode(StrEnum):
+    """Who can reach this instance, and so what it may do."""
+
+    LOCAL = "local"
+    SPACE = "space"
+    SHARE = "share"
+
+
+class Capability(StrEnum):
+    """What a mode may offer; the handler asks, the page only hides."""
+
+    ANY_HUB_MODEL = "any_hub_model"
+    LOCAL_FOLDERS = "local_folders"
+    REMOTE_CODE = "remote_code"
+    UNLOAD = "unload"
+
+
+CAPABILITIES: Mapping[Mode, frozenset[Capability]] = {
+    Mode.LOCAL: frozenset(Capability),
+    Mode.SPACE: frozenset(),
+    Mode.SHARE: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest inputs accepted; each refusal names its number."""
+
+    text_characters: int = 50_000
+    context_characters: int = 200_000
+    lines: int = 200
+    labels: int = 50
+    upload_bytes: int = 25_000_000
+    batch_rows: int = 100_000
+    batch_text_characters: int = 50_000
+    table_preview_rows: int = 50
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One instance's choices; frozen, made once by `from_arguments` or by a test."""
+
+    mode: Mode = Mode.LOCAL
+    host: str = "127.0.0.1"
+    port: int = 7860
+    home: Path = field(default_factory=lambda: PROJECT / ".atelier")
+    password: str | None = field(default=None, repr=False)
+    public: bool = False
+    open_browser: bool = False
+    hub_models: tuple[str, ...] = ()
+    """Hub ids that visitors of a Space may load beside the listed presets."""
+    memory_bytes: int | None = None
+    """Upper bound for all models together; None = what the machine has."""
+
+    def __post_init__(self) -> None:
+        """Refuse an instance that would be open to the world by accident."""
+        exposed = self.mode is Mode.SHARE or (
+            self.mode is Mode.LOCAL and self.host not in {"127.0.0.1", "localhost", "::1"}
+        )
+        if exposed and not self.password and not self.public:
+            raise NotAllowed("error.exposed_without_password", host=self.host)
+        if not 0 <= self.port <= 65_535:
+            raise InvalidInput("error.port", port=self.port)
+
+    def allows(self, capability: Capability) -> bool:
+        """Tell whether this mode offers `capability`."""
+        return capability in CAPABILITIES[self.mode]
+
+    def require(self, capability: Capability) -> None:
+        """Raise NotAllowed unless this mode offers `capability`."""
+        if not self.allows(capability):
+            raise NotAllowed("error.not_in_this_mode", capability=capability.value, mode=self.mode.value)
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Where long work keeps its records."""
+        return self.home / "jobs"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where Gradio keeps uploads and results."""
+        return self.home / "files"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line: `python app.py --help` prints it."""
+    command = argparse.ArgumentParser(
+        prog="python app.py",
+        description="Atelier: the Hugging Face life cycle in one browser window.",
+        epilog="Environment: HOST, PORT, ATELIER_HOME, ATELIER_PASSWORD, ATELIER_MEMORY_GB, ATELIER_HUB_MODELS; "
+        "HF_TOKEN, HF_HOME, HF_ENDPOINT and HF_HUB_OFFLINE mean what they mean to huggingface_hub.",
+    )
+    command.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    command.add_argument("--port", type=int, help="port to listen on (default 7860)")
+    command.add_argument("--share", action="store_true", help="open a temporary public link; needs a password")
+    command.add_argument("--password", help="ask visitors for this password, user name 'atelier' (or ATELIER_PASSWORD)")
+    command.add_argument("--public", action="store_true", help="allow a share link or an open address without a password")
+    command.add_argument("--home", type=Path, help="folder for jobs, uploads and results (default .atelier)")
+    command.add_argument("--memory-gb", type=float, help="most memory that all models together may take")
+    command.add_argument("--hub-models", help="comma-separated Hub ids that visitors of a Space may load")
+    command.add_argument("--open-browser", action="store_true", help="open the page in your browser")
+    return command
+
+
+def from_arguments(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the command line first, the environment second, the defaults last."""
+    env = os.environ if environment is None else environment
+    given = parser().parse_args(arguments)
+    on_space = bool(env.get("SPACE_ID"))
+    mode = Mode.SPACE if on_space else Mode.SHARE if given.share else Mode.LOCAL
+    memory_gb = given.memory_gb or float(env.get("ATELIER_MEMORY_GB") or 0)
+    models = given.hub_models or env.get("ATELIER_HUB_MODELS", "")
+    return Settings(
+        mode=mode,
+        host=given.host or env.get("HOST") or ("0.0.0.0" if on_space else "127.0.0.1"),  # noqa: S104 a Space must
+        port=given.port if given.port is not None else int(env.get("PORT") or 7860),
+        home=(given.home or Path(env.get("ATELIER_HOME") or PROJECT / ".atelier")).expanduser().resolve(),
+        password=given.password or env.get("ATELIER_PASSWORD") or None,
+        public=given.public,
+        open_browser=given.open_browser,
+        hub_models=tuple(name.strip() for name in models.split(",") if name.strip()),
+        memory_bytes=int(memory_gb * 1e9) or None,
+    )
