@@ -1,0 +1,117 @@
+"""Many users, one forward pass: requests that wait for the same model run together, in one thread.
+
+One thread computes, so that two requests do not fight over the cores (each Python thread would bring its own
+OpenMP team) and so that no torch context can leak from one request into another.
+Nobody waits for company: a request that finds the thread free goes at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.events import CancelToken
+
+LARGEST_BATCH = 64
+"""Items in one forward pass, at most."""
+
+Run = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+@dataclass(eq=False)
+class _Waiting:
+    group: Hashable
+    items: Sequence[Any]
+    run: Run
+    background: bool
+    outcome: Future[list[Any]] = field(default_factory=Future)
+
+
+class Batcher:
+    """Runs requests of one group together; interactive requests go before background ones."""
+
+    def __init__(self) -> None:
+        """Start without a thread; the first request starts it."""
+        self._waiting: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def submit(
+        self,
+        group: Hashable,
+        items: Sequence[Any],
+        run: Run,
+        *,
+        background: bool = False,
+        cancel: CancelToken | None = None,
+    ) -> list[Any]:
+        """Return `run(items)`, perhaps computed together with others of the same `group`.
+
+        `run` gets a sequence and returns one result an item, in order; an exception of one request's items
+        reaches that request alone. Raises Cancelled if `cancel` is set before the work begins or ends.
+        """
+        waiting = _Waiting(group, items, run, background)
+        with self._changed:
+            self._waiting.append(waiting)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="atelier-compute", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return self._wait(waiting, cancel or CancelToken())
+
+    def _wait(self, waiting: _Waiting, cancel: CancelToken) -> list[Any]:
+        while True:
+            try:
+                return waiting.outcome.result(timeout=0.1)
+            except NotYet:
+                if cancel.cancelled:
+                    waiting.outcome.cancel()
+                    cancel.check()
+            except CancelledError:
+                cancel.check()
+                raise
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                together = self._choose()
+            _run_together(together)
+            together.clear()  # a finished request must not keep its model alive
+
+    def _choose(self) -> list[_Waiting]:
+        """Take the oldest interactive request (else the oldest), and what can run with it."""
+        first = next((waiting for waiting in self._waiting if not waiting.background), self._waiting[0])
+        chosen, size = [], 0
+        for waiting in [first, *(other for other in self._waiting if other is not first)]:
+            if waiting.group != first.group or (chosen and size + len(waiting.items) > LARGEST_BATCH):
+                continue
+            chosen.append(waiting)
+            size += len(waiting.items)
+        self._waiting = deque(waiting for waiting in self._waiting if waiting not in chosen)
+        return [waiting for waiting in chosen if waiting.outcome.set_running_or_notify_cancel()]
+
+
+def _run_together(together: list[_Waiting]) -> None:
+    """Run all at once; if that fails, one by one, so that a bad request fails alone."""
+    if not together:
+        return
+    try:
+        results = list(together[0].run([item for waiting in together for item in waiting.items]))
+    except Exception as problem:  # noqa: BLE001 it belongs to the requester, whatever it is
+        if len(together) == 1:
+            together[0].outcome.set_exception(problem)
+            return
+        for waiting in together:
+            _run_together([waiting])
+        return
+    for waiting in together:
+        count = len(waiting.items)
+        waiting.outcome.set_result(results[:count])
+        results = results[count:]

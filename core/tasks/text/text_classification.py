@@ -1,0 +1,98 @@
+"""Which label fits this text: sentiment, topic, emotion, whatever the model was fine-tuned for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from core.fields import choice, number, text
+from core.loading import LoadedModel
+from core.provenance import Provenance
+from core.registry import Registry
+from core.settings import LIMITS
+from core.tasks.text.encoder import INTERACTIVE, Lane, cut_note, encode, forward, read_logits
+from core.tasks.text.options import ModelOptions
+from core.words import Sentence
+
+if TYPE_CHECKING:
+    import torch
+
+TASK = "text-classification"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextClassificationSettings(ModelOptions):
+    """One text to label."""
+
+    text: str = text(limit=LIMITS.text_characters)
+    top_k: int = number(5, low=1, high=100)
+    function_to_apply: str = choice("default", ("default", "softmax", "sigmoid", "none"))
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """A label and how sure the model is of it."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class TextClassification:
+    """Labels, the most likely first."""
+
+    scores: tuple[LabelScore, ...]
+    provenance: Provenance
+    notes: tuple[Sentence, ...] = ()
+
+    @property
+    def result(self) -> list[dict[str, Any]]:
+        """The same as the transformers pipeline returns: [{label, score}]."""
+        return [{"label": one.label, "score": one.score} for one in self.scores]
+
+
+def classify_text(settings: TextClassificationSettings, registry: Registry) -> TextClassification:
+    """Label one text; raises InvalidInput, ModelError or HubError in words."""
+    started = time.perf_counter()
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        encoded = encode(model, [settings.text])
+        scores = _scores(registry, model, encoded, settings, INTERACTIVE)[0]
+        note = cut_note(model, encoded)
+        provenance = model.provenance(time.perf_counter() - started)
+    notes = (note,) if note else ()
+    return TextClassification(scores, replace(provenance, fallbacks=(*provenance.fallbacks, *map(str, notes))), notes)
+
+
+def classify_texts(
+    texts: Sequence[str], settings: TextClassificationSettings, registry: Registry, model: LoadedModel, lane: Lane
+) -> list[list[dict[str, Any]]]:
+    """Label many texts with a borrowed model: one pipeline result a text, in order."""
+    rows = _scores(registry, model, encode(model, texts), settings, lane)
+    return [[{"label": one.label, "score": one.score} for one in row] for row in rows]
+
+
+def _scores(
+    registry: Registry, model: LoadedModel, encoded: Sequence[Any], settings: TextClassificationSettings, lane: Lane
+) -> list[tuple[LabelScore, ...]]:
+    logits = forward(registry, model, encoded, read_logits, lane)
+    labels = model.model.config.id2label
+    rows = [_probabilities(row, model.model.config, settings.function_to_apply) for row in logits]
+    return [
+        tuple(LabelScore(labels[place], float(row[place])) for place in row.argsort(descending=True).tolist())[
+            : settings.top_k
+        ]
+        for row in rows
+    ]
+
+
+def _probabilities(logits: torch.Tensor, config: Any, function: str) -> torch.Tensor:
+    """Turn (labels,) logits into scores; "default" follows the rules of the transformers pipeline."""
+    if function == "default":
+        multi = getattr(config, "problem_type", None) == "multi_label_classification" or config.num_labels == 1
+        regression = getattr(config, "problem_type", None) == "regression"
+        function = "none" if regression else "sigmoid" if multi else "softmax"
+    if function == "none":
+        return logits
+    return logits.sigmoid() if function == "sigmoid" else logits.softmax(-1)
