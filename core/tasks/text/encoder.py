@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.events import CancelToken
-from core.loading import LoadedModel
+from core.loading import LoadedModel, Report
 from core.registry import Registry
 from core.words import Sentence, say
 
@@ -29,10 +29,11 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Lane:
-    """How a request travels: behind interactive ones if `background`, until `cancel` says stop."""
+    """How a request travels: behind interactive ones if `background`, until `cancel` says stop, telling `report`."""
 
     background: bool = False
     cancel: CancelToken | None = None
+    report: Report | None = None
 
 
 INTERACTIVE = Lane()

@@ -53,12 +53,14 @@ class TextClassification:
         return [{"label": one.label, "score": one.score} for one in self.scores]
 
 
-def classify_text(settings: TextClassificationSettings, registry: Registry) -> TextClassification:
+def classify_text(
+    settings: TextClassificationSettings, registry: Registry, lane: Lane = INTERACTIVE
+) -> TextClassification:
     """Label one text; raises InvalidInput, ModelError or HubError in words."""
     started = time.perf_counter()
-    with registry.borrow(settings.spec(registry, TASK)) as model:
+    with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
         encoded = encode(model, [settings.text])
-        scores = _scores(registry, model, encoded, settings, INTERACTIVE)[0]
+        scores = _scores(registry, model, encoded, settings, lane)[0]
         note = cut_note(model, encoded)
         provenance = model.provenance(time.perf_counter() - started)
     notes = (note,) if note else ()
