@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 UNLIMITED = 1 << 60
 """cgroup v1 writes "no limit" as the largest page-aligned signed number; no machine has this much."""
@@ -110,18 +112,19 @@ def resident_bytes(roots: Roots | None = None) -> int:
     words = read((roots or Roots()).proc / "self" / "statm").split()
     if len(words) > 1 and words[1].isdecimal():
         return int(words[1]) * os.sysconf("SC_PAGE_SIZE")
-    import psutil
+    return int(_psutil().Process().memory_info().rss)
 
-    return int(psutil.Process().memory_info().rss)
+
+def _psutil() -> ModuleType:
+    """Load the portable way only where the kernel's files are missing (macOS, Windows)."""
+    return importlib.import_module("psutil")
 
 
 def _machine(roots: Roots) -> Memory:
     fields = parse_fields(read(roots.proc / "meminfo"))
     if "MemTotal" in fields and "MemAvailable" in fields:
         return Memory(fields["MemTotal"], fields["MemAvailable"])
-    import psutil
-
-    memory = psutil.virtual_memory()
+    memory = _psutil().virtual_memory()
     return Memory(int(memory.total), int(memory.available))
 
 
