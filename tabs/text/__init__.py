@@ -1,0 +1,28 @@
+"""The Text tab: one panel a task."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from core.atelier import Atelier
+from core.tasks.text.options import ModelOptions
+from tabs._form import control
+from tabs._language import word
+from tabs.text import classification
+
+TITLE = "tab.text"
+
+PANELS = (classification,)
+
+
+def build(atelier: Atelier) -> None:
+    """Lay out one panel a task, and under them how the models shall run."""
+    with gr.Accordion(word("text.placement"), open=False, render=False) as placement, gr.Row():
+        wishes = {
+            name: control(ModelOptions, name) for name in ("device", "dtype", "attention", "quantisation")
+        }
+    with gr.Tabs():
+        for panel in PANELS:
+            with gr.Tab(word(panel.TITLE), id=panel.TITLE):
+                panel.build(atelier, wishes)
+    placement.render()
