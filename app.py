@@ -6,13 +6,21 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from core.atelier import Atelier, open_atelier
 from core.errors import AtelierError
-from core.settings import PROJECT, Mode, Settings, from_arguments
+from core.settings import LIMITS, PROJECT, Mode, Settings, from_arguments
 
 
-def build_app(atelier: Atelier) -> "gr.Blocks":
+if TYPE_CHECKING:
+    import gradio as gr
+
+USER = "atelier"
+"""The user name that goes with the password."""
+
+
+def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""
     import gradio as gr
 
@@ -26,3 +34,64 @@ def build_app(atelier: Atelier) -> "gr.Blocks":
                 with gr.Tab(word(tab.TITLE), id=tab.TITLE):
                     tab.build(atelier)
     return page
+
+
+def serving(settings: Settings) -> dict[str, Any]:
+    """Return what `Blocks.launch` is told for these settings; closed unless a setting opens it."""
+    import gradio as gr
+    from starlette.middleware import Middleware
+
+    from tabs._language import EarlyScript, page_words
+
+    fonts = [gr.themes.Font(name) for name in ("system-ui", "Noto Sans CJK TC", "Noto Sans CJK KR", "sans-serif")]
+    mono = [gr.themes.Font(name) for name in ("ui-monospace", "monospace")]
+    return {
+        "server_name": settings.host,
+        "server_port": settings.port,
+        "share": settings.mode is Mode.SHARE,
+        "auth": (USER, settings.password) if settings.password else None,
+        "inbrowser": settings.open_browser,
+        "ssr_mode": False,
+        "show_error": False,
+        "max_file_size": 4 * LIMITS.upload_bytes,  # ours answers first, with a sentence
+        "state_session_capacity": 128,
+        "run_history": False,
+        "footer_links": ["api"],
+        "enable_monitoring": False,
+        "mcp_server": False,
+        "allowed_paths": [],
+        "i18n": page_words(),
+        "theme": gr.themes.Default(font=fonts, font_mono=mono),
+        "css_paths": PROJECT / "assets" / "style.css",
+        "favicon_path": PROJECT / "assets" / "icon.png",
+        "app_kwargs": {"openapi_url": None, "middleware": [Middleware(EarlyScript)]},
+    }
+
+
+def open_queue(page: gr.Blocks) -> None:
+    """Bound the queue, keep `/run` from going round it, and let an idle server sleep longer than Gradio does."""
+    page.queue(max_size=64, default_concurrency_limit=4, api_open=False)
+    for name, seconds in (("sleep_when_free", 0.01), ("progress_update_sleep_when_free", 0.1)):
+        if hasattr(page._queue, name):  # noqa: SLF001 no public setting; 8 % of a core becomes 2 %
+            setattr(page._queue, name, seconds)  # noqa: SLF001
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the app until it is stopped; returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        settings = from_arguments(sys.argv[1:] if arguments is None else arguments)
+    except AtelierError as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads_folder))
+    atelier = open_atelier(settings)
+    page = build_app(atelier)
+    open_queue(page)
+    page.launch(**serving(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,9 +16,11 @@ from core.batching import Batcher
 from core.catalogue import Catalogue, ModelSpec, find_task
 from core.errors import Busy, Cancelled, NotEnoughMemory, UnknownName
 from core.events import CancelToken
-from core.hardware import Hardware, probe, resident_bytes
+from core.devices import Hardware
+from core.hardware import probe
 from core.loading import LoadedModel, ModelFiles, Report
-from core.memory import return_memory_to_system
+from core.unload import return_memory_to_system
+from core.memory import resident_bytes
 from core.placement import ModelFacts, Placement, Wish, plan
 from core.words import Sentence, in_bytes
 
