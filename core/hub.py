@@ -1,0 +1,303 @@
+"""The Hugging Face Hub: what a repository holds, what its weights say of themselves, and the way into the cache."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.downloads import Cache, Download
+from core.errors import HubUnreachable, InvalidInput, NotAModel
+from core.events import CancelToken, Progress
+from core.hub_errors import Place, in_our_words
+from core.repository import (
+    COMMIT,
+    SHA256,
+    RepoFile,
+    Repository,
+    choose_weights,
+    is_complete,
+    require_weights,
+)
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
+
+DEFAULT_REVISION = "main"
+LOOK_UP_SECONDS = 10
+"""How long the Hub may take to answer a look-up."""
+_REVISION = re.compile(r"[\w.][\w./-]{0,199}", re.ASCII)
+_TOKEN = re.compile(r"[!-~]+")
+_CONFIGURATIONS = ("config.json", "adapter_config.json", "model_index.json")
+
+
+@dataclass(frozen=True)
+class HubFacts:
+    """What is known of a model before its weights are downloaded."""
+
+    parameters: int
+    """How many numbers all tensors hold."""
+    parameters_by_dtype: Mapping[str, int]
+    """The same by safetensors dtype: {"F32": 66955010}."""
+    weight_bytes: int
+    config: Mapping[str, Any]
+    """config.json, or adapter_config.json, or model_index.json: the first one there is."""
+
+
+class Hub:
+    """One Hub, seen with one token, through one cache.
+
+    What is not given is what huggingface_hub would use: HF_ENDPOINT, HF_HOME or HF_HUB_CACHE, HF_TOKEN or the saved
+    login, HF_HUB_OFFLINE. Every method raises only errors of core.errors, and none of them ever holds the token.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        cache: Path | None = None,
+        token: str | None = None,
+        offline: bool | None = None,
+    ) -> None:
+        """Keep the choices; nothing is read or asked yet. A malformed token raises InvalidInput."""
+        if token is not None and not _TOKEN.fullmatch(token.strip()):
+            raise InvalidInput("error.hub_token_malformed")
+        self._endpoint, self._cache, self._offline = endpoint, cache, offline
+        self._token = token.strip() if token else None
+
+    def __repr__(self) -> str:
+        """Show where it looks, never the token."""
+        return f"Hub(endpoint={self.endpoint!r}, cache={str(self.cache)!r}, offline={self.offline})"
+
+    @property
+    def endpoint(self) -> str:
+        """Address of the Hub, without a slash at the end."""
+        from huggingface_hub import constants
+
+        return (self._endpoint or constants.ENDPOINT).rstrip("/")
+
+    @property
+    def cache(self) -> Path:
+        """Folder of huggingface_hub's cache."""
+        from huggingface_hub import constants
+
+        return Path(self._cache or constants.HF_HUB_CACHE)
+
+    @property
+    def offline(self) -> bool:
+        """True if the network must not be used."""
+        from huggingface_hub import constants
+
+        return constants.is_offline_mode() if self._offline is None else self._offline
+
+    def look_up(self, repo_id: str, revision: str | None = None, cancel: CancelToken | None = None) -> Repository:
+        """Ask the Hub what `repo_id` holds at `revision` (default: main); without network, ask the cache.
+
+        Raises InvalidInput, HubMissing, HubGated, HubUnreachable, UnsafeWeights (only pickles) or NotAModel.
+        """
+        place = self._place(repo_id, revision or DEFAULT_REVISION)
+        if cancel:
+            cancel.check()
+        if self.offline:
+            return self._in_cache(place, HubUnreachable("error.hub_offline", **place.values))
+        try:
+            with in_our_words(place):
+                return self._described(self._ask(place, revision), place)
+        except HubUnreachable as silence:
+            return self._in_cache(place, silence)
+
+    def facts(self, repository: Repository, cancel: CancelToken | None = None) -> HubFacts:
+        """Read the safetensors headers (by range requests where they are not in the cache) and the configuration.
+
+        Raises what `look_up` raises, and NotAModel if a header is damaged.
+        """
+        with in_our_words(self._place(repository.repo_id, repository.revision)):
+            counts = self._count_parameters(repository, cancel or CancelToken())
+            return HubFacts(
+                parameters=sum(counts.values()),
+                parameters_by_dtype=dict(counts),
+                weight_bytes=sum(file.size_bytes for file in repository.weights),
+                config=self._configuration(repository),
+            )
+
+    def download(
+        self,
+        repository: Repository,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Path:
+        """Bring what loading needs into the cache and return the snapshot folder, pinned to the commit.
+
+        Reports bytes over all files (phase "download", then "verify" for each weight that was not checked before).
+        What an earlier attempt left is continued. Raises DiskFull, DamagedDownload, Cancelled or what `look_up` raises.
+        """
+        place = self._place(repository.repo_id, repository.revision)
+        with in_our_words(place):
+            return Download(
+                repository=repository,
+                cache=self._cache_of(repository.repo_id),
+                endpoint=self.endpoint,
+                offline=self.offline,
+                report=progress,
+                cancel=cancel or CancelToken(),
+                token=self._token,
+            ).run()
+
+    @property
+    def _api(self) -> HfApi:
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=self.endpoint, token=self._token)
+
+    def _cache_of(self, repo_id: str) -> Cache:
+        return Cache(self.cache, repo_id)
+
+    def _place(self, repo_id: str, revision: str) -> Place:
+        """Check both names before anything is asked: nonsense costs no request, and no name leaves the cache."""
+        from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+        place = Place(repo_id, revision, self.endpoint)
+        with in_our_words(place):
+            validate_repo_id(repo_id)
+        if not _REVISION.fullmatch(revision) or ".." in revision:
+            raise InvalidInput("error.hub_invalid_revision", **place.values)
+        return place
+
+    def _ask(self, place: Place, revision: str | None) -> ModelInfo:
+        try:
+            return self._api.model_info(
+                place.repo_id, revision=revision, files_metadata=True, timeout=LOOK_UP_SECONDS
+            )
+        except (KeyError, TypeError) as problem:  # JSON, but not what a Hub says of a model
+            raise HubUnreachable("error.hub_not_a_hub", **place.values) from problem
+
+    def _described(self, info: ModelInfo, place: Place) -> Repository:
+        """Turn the Hub's answer into a Repository; an answer without commit or files is no Hub's."""
+        if not info.sha or not COMMIT.fullmatch(info.sha) or info.siblings is None:
+            raise HubUnreachable("error.hub_not_a_hub", **place.values)
+        files = tuple(
+            RepoFile(file.rfilename, file.size or 0, _valid_sha256(file.lfs.sha256 if file.lfs else None))
+            for file in info.siblings
+        )
+        tags = info.tags or ()
+        found = Repository(
+            repo_id=place.repo_id,
+            revision=place.revision,
+            commit=info.sha,
+            files=files,
+            weights=require_weights(place.repo_id, files),
+            download_bytes=0,
+            pipeline_tag=info.pipeline_tag,
+            library=info.library_name,
+            gated=info.gated or False,
+            licence=next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), None),
+            has_remote_code="custom_code" in tags or "auto_map" in (info.config or {}),
+        )
+        return replace(found, download_bytes=self._missing_bytes(found))
+
+    def _missing_bytes(self, repository: Repository) -> int:
+        cache = self._cache_of(repository.repo_id)
+        return sum(cache.missing_bytes(file, repository.commit) for file in repository.needed)
+
+    def _in_cache(self, place: Place, silence: HubUnreachable) -> Repository:
+        """Answer from the cache; raises `silence` if the revision was never downloaded, or not all of it."""
+        cache = self._cache_of(place.repo_id)
+        commit = cache.commit_of(place.revision)
+        files = _files_in(cache.snapshot(commit)) if commit else ()
+        weights = choose_weights(files)
+        if not commit or not is_complete(weights):
+            raise silence
+        config = _read_configuration(cache.snapshot(commit))
+        return Repository(
+            repo_id=place.repo_id,
+            revision=place.revision,
+            commit=commit,
+            files=files,
+            weights=weights,
+            download_bytes=0,
+            has_remote_code="auto_map" in config,
+            cached=True,
+        )
+
+    def _count_parameters(self, repository: Repository, cancel: CancelToken) -> Counter[str]:
+        """Sum the parameters of all weight files by dtype; several headers are asked for at a time."""
+        from huggingface_hub import parse_local_safetensors_file_metadata
+
+        snapshot = self._cache_of(repository.repo_id).snapshot(repository.commit)
+        api = self._api
+
+        def count(file: RepoFile) -> Mapping[Any, int]:
+            cancel.check()
+            if (snapshot / file.name).is_file():
+                return parse_local_safetensors_file_metadata(snapshot / file.name).parameter_count
+            self._require_network(repository)
+            return api.parse_safetensors_file_metadata(
+                repository.repo_id, file.name, revision=repository.commit
+            ).parameter_count
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            return _total(pool.map(count, repository.weights))
+
+    def _require_network(self, repository: Repository) -> None:
+        if self.offline:
+            raise HubUnreachable("error.hub_offline", **self._place(repository.repo_id, repository.revision).values)
+
+    def _configuration(self, repository: Repository) -> Mapping[str, Any]:
+        names = {file.name for file in repository.files}
+        name = next((name for name in _CONFIGURATIONS if name in names), None)
+        if name is None:
+            return {}
+        path = self._api.hf_hub_download(
+            repository.repo_id,
+            name,
+            revision=repository.commit,
+            cache_dir=self.cache,
+            local_files_only=self.offline,
+        )
+        return _read_object(Path(path))
+
+
+def _total(counts: Iterable[Mapping[Any, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total
+
+
+def _valid_sha256(value: str | None) -> str | None:
+    return value if value and SHA256.fullmatch(value) else None
+
+
+def _files_in(snapshot: Path) -> tuple[RepoFile, ...]:
+    """List a snapshot; the blob that a file links to is named by its sha256 if the file is large."""
+    paths = sorted(path for path in snapshot.rglob("*") if path.is_file())
+    return tuple(
+        RepoFile(path.relative_to(snapshot).as_posix(), path.stat().st_size, _valid_sha256(_blob_name(path)))
+        for path in paths
+    )
+
+
+def _blob_name(path: Path) -> str | None:
+    return path.readlink().name if path.is_symlink() else None
+
+
+def _read_configuration(snapshot: Path) -> Mapping[str, Any]:
+    path = next((snapshot / name for name in _CONFIGURATIONS if (snapshot / name).is_file()), None)
+    return _read_object(path) if path else {}
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    """Return the JSON object in a file; raises NotAModel if it holds anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise NotAModel("error.hub_bad_config", file=path.name) from problem
+    if not isinstance(content, dict):
+        raise NotAModel("error.hub_bad_config", file=path.name)
+    return content

@@ -1,0 +1,373 @@
+"""Downloads: what is fetched, what is continued, what is refused; against a real HTTP server on the loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from core import downloads, errors
+from core.events import CancelToken, Progress
+from core.hub import Hub
+from core.repository import RepoFile, choose_companions, choose_weights, is_complete
+from tests.fakes.hub_server import FakeHub
+from tests.fakes.models import tiny_bert
+
+WEIGHTS = "model.safetensors"
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def server() -> Iterator[FakeHub]:
+    """Start a Hub on the loopback."""
+    with FakeHub() as running:
+        yield running
+
+
+@pytest.fixture
+def model(tmp_path: Path, server: FakeHub) -> Path:
+    """Offer org/name: 3 MB of weights, a configuration, and things that loading does not need."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    numbers = numpy.random.default_rng(0).random(750_000, numpy.float32)
+    save_file({"layer.weight": numbers}, folder / WEIGHTS)
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    (folder / "vocab.txt").write_text("a\nb\n")
+    for name in ("pytorch_model.bin", "modeling_x.py", "tf_model.h5", "README.md"):
+        (folder / name).write_bytes(b"clutter")
+    server.add("org/name", folder)
+    return folder
+
+
+@pytest.fixture
+def hub(server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """See that server through an empty cache; attempts follow each other, and reports every piece, without waiting."""
+    monkeypatch.setattr(downloads, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(downloads, "PAUSES", (0.0, 0.0, 0.0))
+    return Hub(endpoint=server.endpoint, cache=tmp_path / "cache")
+
+
+def names_in(folder: Path) -> set[str]:
+    """List a snapshot."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def partials(hub: Hub) -> list[Path]:
+    """List what waits to be continued."""
+    return sorted(hub.cache.glob("*/blobs/*.incomplete"))
+
+
+def stopping_at(count: int, cancel: CancelToken, phase: str = "download") -> Callable[[Progress], None]:
+    """Return a listener that asks to stop once `count` bytes of the phase have arrived."""
+
+    def listen(progress: Progress) -> None:
+        if progress.phase == phase and progress.done >= count:
+            cancel.cancel()
+
+    return listen
+
+
+def test_download(hub: Hub, model: Path) -> None:
+    """A download brings what loading needs and nothing else, byte for byte."""
+    repository = hub.look_up("org/name")
+    folder = hub.download(repository)
+    assert names_in(folder) == {"config.json", "vocab.txt", WEIGHTS}
+    assert folder.name == repository.commit
+    assert all((folder / name).read_bytes() == (model / name).read_bytes() for name in names_in(folder))
+    assert hub.look_up("org/name").download_bytes == 0
+
+
+def test_second_download_asks_nothing(hub: Hub, model: Path, server: FakeHub) -> None:
+    """What is in the cache is neither asked for nor hashed again."""
+    repository = hub.look_up("org/name")
+    hub.download(repository)
+    server.requests.clear()
+    heard: list[Progress] = []
+    assert (hub.download(repository, progress=heard.append) / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+    assert server.requests == []
+    assert heard == []
+
+
+@pytest.mark.usefixtures("model")
+def test_progress(hub: Hub) -> None:
+    """Progress counts bytes over all files up to the total, then the bytes being checked."""
+    repository = hub.look_up("org/name")
+    heard: list[Progress] = []
+    hub.download(repository, progress=heard.append)
+    fetched = [progress for progress in heard if progress.phase == "download"]
+    assert [progress.done for progress in fetched] == sorted(progress.done for progress in fetched)
+    assert len(fetched) > 3
+    assert fetched[-1].done == fetched[-1].total == repository.size_bytes == repository.download_bytes
+    assert fetched[-1].rate > 0
+    verified = [progress for progress in heard if progress.phase == "verify"]
+    assert verified[-1].done == verified[-1].total == repository.weights[0].size_bytes
+
+
+def test_continues_after_a_cut(hub: Hub, model: Path, server: FakeHub) -> None:
+    """A connection that breaks is continued from the last byte by a Range request, within one call."""
+    server.cut(WEIGHTS, after=1_000_000)
+    folder = hub.download(hub.look_up("org/name"))
+    assert [request.range for request in server.asked("GET", WEIGHTS)] == [None, "bytes=1000000-"]
+    assert (folder / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+
+
+def test_continues_in_a_later_call(hub: Hub, model: Path, server: FakeHub) -> None:
+    """What a failed download left is kept, counted as present, and continued by the next one."""
+    server.cut(WEIGHTS, after=1_000_000)
+    repository = hub.look_up("org/name")
+    cancel = CancelToken()
+    with pytest.raises(errors.Cancelled):
+        hub.download(repository, progress=stopping_at(500_000, cancel), cancel=cancel)
+    kept = partials(hub)[0].stat().st_size
+    assert 0 < kept <= 1_000_000
+    assert hub.look_up("org/name").download_bytes == repository.weights[0].size_bytes - kept
+    server.requests.clear()
+    server.recover()
+    folder = hub.download(repository)
+    assert [request.range for request in server.asked("GET", WEIGHTS)] == [f"bytes={kept}-"]
+    assert (folder / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+    assert partials(hub) == []
+
+
+def test_gives_up_when_nothing_comes(hub: Hub, model: Path, server: FakeHub) -> None:
+    """A connection that always breaks before a new byte ends in HubUnreachable, and the part is kept."""
+    server.cut(WEIGHTS, after=1_000_000)
+    repository = hub.look_up("org/name")
+    original = server.troubles[WEIGHTS].happens
+
+    def then_nothing() -> bool:
+        server.troubles[WEIGHTS].after, server.troubles[WEIGHTS].times = 0, None
+        return original()
+
+    first = server.troubles[WEIGHTS]
+    first.happens = lambda: (setattr(first, "happens", then_nothing), True)[1]  # type: ignore[method-assign]
+    with pytest.raises(errors.HubUnreachable, match="what was downloaded is kept"):
+        hub.download(repository)
+    assert partials(hub)[0].stat().st_size == 1_000_000
+    server.recover()
+    assert (hub.download(repository) / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+
+
+def test_passing_refusals_are_retried(hub: Hub, model: Path, server: FakeHub) -> None:
+    """A server that is busy for a moment does not end a download."""
+    repository = hub.look_up("org/name")
+    for name in ("config.json", "vocab.txt"):
+        hub._api.hf_hub_download("org/name", name, revision=repository.commit, cache_dir=hub.cache)  # noqa: SLF001
+    server.refuse(503, times=2)
+    assert (hub.download(repository) / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+
+
+def test_server_without_range(hub: Hub, model: Path, server: FakeHub) -> None:
+    """A server that ignores Range sends everything again; the file is whole and the count is honest."""
+    repository = hub.look_up("org/name")
+    cancel = CancelToken()
+    with pytest.raises(errors.Cancelled):
+        hub.download(repository, progress=stopping_at(1, cancel), cancel=cancel)
+    server.ignore_range(WEIGHTS)
+    heard: list[Progress] = []
+    folder = hub.download(repository, progress=heard.append)
+    assert (folder / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+    fetched = [progress for progress in heard if progress.phase == "download"]
+    assert fetched[-1].done == fetched[-1].total >= repository.weights[0].size_bytes
+
+
+def test_damaged_content(hub: Hub, model: Path, server: FakeHub) -> None:
+    """Content whose hash differs is refused and removed; the next attempt begins clean."""
+    server.corrupt(WEIGHTS, times=1)
+    repository = hub.look_up("org/name")
+    with pytest.raises(errors.DamagedDownload, match=WEIGHTS):
+        hub.download(repository)
+    assert not list(hub.cache.glob(f"*/blobs/{repository.weights[0].sha256}*"))
+    assert not list(hub.cache.glob(f"*/snapshots/*/{WEIGHTS}"))
+    assert (hub.download(repository) / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("spoil", [lambda old: old[:-1], lambda old: old[:-1] + bytes([old[-1] ^ 1])])
+def test_damage_in_the_cache(hub: Hub, model: Path, spoil: Callable[[bytes], bytes]) -> None:
+    """A weight file that changed on this disk is noticed, removed, and fetched again next time."""
+    repository = hub.look_up("org/name")
+    path = hub.download(repository) / WEIGHTS
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(errors.DamagedDownload):
+        hub.download(repository)
+    assert not path.exists()
+    assert (hub.download(repository) / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+
+
+def test_files_of_another_tool_are_checked_once(hub: Hub, model: Path) -> None:
+    """Weights that another program put into the cache are hashed at the first use and trusted afterwards."""
+    from huggingface_hub import snapshot_download
+
+    snapshot_download("org/name", endpoint=hub.endpoint, cache_dir=hub.cache)
+    repository = hub.look_up("org/name")
+    assert repository.download_bytes == 0
+    first: list[Progress] = []
+    folder = hub.download(repository, progress=first.append)
+    assert {progress.phase for progress in first} == {"verify"}
+    second: list[Progress] = []
+    hub.download(repository, progress=second.append)
+    assert second == []
+    assert (folder / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+
+
+@pytest.mark.usefixtures("model")
+def test_disk_full(hub: Hub, server: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too little room is refused with the numbers before anything is fetched; the margin counts."""
+    repository = hub.look_up("org/name")
+    server.requests.clear()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, repository.size_bytes + 1_000))
+    with pytest.raises(errors.DiskFull, match=r"3\.3 MB are needed .*3\.0 MB are free"):
+        hub.download(repository)
+    assert server.requests == []
+
+
+@pytest.mark.usefixtures("model")
+def test_full_disk_does_not_matter_when_all_is_here(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model in the cache is usable on a full disk."""
+    repository = hub.look_up("org/name")
+    folder = hub.download(repository)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 0))
+    assert hub.download(repository) == folder
+
+
+def test_cancel_while_the_server_sends_nothing_more(hub: Hub, model: Path, server: FakeHub) -> None:
+    """A stop request is heard between two pieces, what came is kept, and the next call continues there."""
+    hold = server.hold(WEIGHTS, after=200_000)
+    repository = hub.look_up("org/name")
+    cancel, arrived = CancelToken(), threading.Event()
+    outcome: list[BaseException] = []
+
+    def listen(progress: Progress) -> None:
+        if progress.done > 0:
+            arrived.set()
+
+    def work() -> None:
+        try:
+            hub.download(repository, progress=listen, cancel=cancel)
+        except errors.Cancelled as stopped:
+            outcome.append(stopped)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert arrived.wait(20)
+    cancel.cancel()
+    hold.set()
+    thread.join(20)
+    assert [type(stopped) for stopped in outcome] == [errors.Cancelled]
+    server.recover()
+    assert (hub.download(repository) / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+
+
+@pytest.mark.usefixtures("model")
+def test_cancel_while_checking(hub: Hub) -> None:
+    """A stop request is heard while a hash is computed; the bytes are kept."""
+    repository = hub.look_up("org/name")
+    cancel = CancelToken()
+    with pytest.raises(errors.Cancelled):
+        hub.download(repository, progress=stopping_at(repository.size_bytes, cancel), cancel=cancel)
+    assert partials(hub)[0].stat().st_size == repository.weights[0].size_bytes
+    assert (hub.download(repository) / WEIGHTS).is_file()
+
+
+def test_two_at_once_fetch_once(hub: Hub, model: Path, server: FakeHub) -> None:
+    """Two threads that want the same model fetch its weights once, and both get it."""
+    repository = hub.look_up("org/name")
+    folders: list[Path] = []
+    threads = [threading.Thread(target=lambda: folders.append(hub.download(repository))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(set(folders)) == 1
+    assert len(folders) == 2
+    assert len(server.asked("GET", WEIGHTS)) == 1
+    assert (folders[0] / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
+
+
+def test_pinned_to_the_commit(hub: Hub, model: Path, server: FakeHub) -> None:
+    """A download fetches the commit that was looked up, and a branch that moved is a new look-up."""
+    first = hub.look_up("org/name")
+    hub.download(first)
+    (model / "config.json").write_text(json.dumps({"model_type": "roberta"}))
+    server.add("org/name", model)
+    second = hub.look_up("org/name")
+    assert second.commit != first.commit
+    assert 0 < second.download_bytes < 1_000
+    assert json.loads((hub.download(second) / "config.json").read_text()) == {"model_type": "roberta"}
+    assert json.loads((hub.download(first) / "config.json").read_text()) == {"model_type": "bert"}
+
+
+@pytest.mark.usefixtures("model")
+def test_other_tools_find_it(hub: Hub) -> None:
+    """The cache stays huggingface_hub's own: it scans without complaint and resolves the branch offline."""
+    from huggingface_hub import hf_hub_download, scan_cache_dir
+
+    folder = hub.download(hub.look_up("org/name"))
+    scanned = scan_cache_dir(hub.cache)
+    assert scanned.warnings == []
+    assert {revision.commit_hash for repo in scanned.repos for revision in repo.revisions} == {folder.name}
+    found = hf_hub_download("org/name", "config.json", cache_dir=hub.cache, local_files_only=True)
+    assert Path(found).parent == folder
+
+
+def test_a_real_model_loads(hub: Hub, server: FakeHub, tmp_path: Path) -> None:
+    """What was downloaded is what transformers loads: same weights as at the source."""
+    source = tiny_bert(tmp_path / "tiny")
+    server.add("org/tiny", source)
+    repository = hub.look_up("org/tiny")
+    folder = hub.download(repository)
+    ours, theirs = load_file(folder / WEIGHTS), load_file(source / WEIGHTS)
+    assert all(numpy.array_equal(ours[name], theirs[name]) for name in theirs)
+    assert hub.facts(repository).parameters == sum(tensor.size for tensor in theirs.values())
+    import transformers
+
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+    assert model.config.id2label == {0: "NEGATIVE", 1: "POSITIVE"}
+    assert transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)("good film")["input_ids"]
+
+
+def files(*names: str) -> list[RepoFile]:
+    """Invent files of these names."""
+    return [RepoFile(name, 1) for name in names]
+
+
+@pytest.mark.parametrize(("names", "chosen"), [
+    (("model.safetensors", "model.fp16.safetensors", "consolidated.safetensors"), {"model.safetensors"}),
+    (("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "consolidated.safetensors"),
+     {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}),
+    (("model.safetensors", "model-00001-of-00001.safetensors"), {"model.safetensors"}),
+    (("adapter_model.safetensors", "adapter_config.json", "checkpoint-5/adapter_model.safetensors"),
+     {"adapter_model.safetensors"}),
+    (("model_index.json", "sd.safetensors", "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors",
+      "unet/diffusion_pytorch_model.fp16.safetensors"),
+     {"unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"}),
+    (("../model.safetensors", "/model.safetensors", "a\\model.safetensors"), set()),
+])
+def test_choice_of_weights(names: tuple[str, ...], chosen: set[str]) -> None:
+    """Of all safetensors, only those that the libraries load are chosen."""
+    assert {file.name for file in choose_weights(files(*names))} == chosen
+
+
+def test_choice_of_companions() -> None:
+    """Of all small files, the texts that loading reads are chosen, and never code."""
+    wanted = {"config.json", "tokenizer.json", "merges.txt", "spiece.model", "source.spm", "chat_template.jinja"}
+    clutter = {"modeling.py", "README.md", "trainer_state.json", "all_results.json", "tf_model.h5.index.json", "x/c.json"}
+    assert {file.name for file in choose_companions(files(*wanted, *clutter))} == wanted
+
+
+@pytest.mark.parametrize(("names", "complete"), [
+    ((), False),
+    (("model.safetensors",), True),
+    (("model-00001-of-00002.safetensors",), False),
+    (("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"), True),
+])
+def test_completeness(names: tuple[str, ...], complete: bool) -> None:  # noqa: FBT001
+    """A missing shard is noticed by the number in the others' names."""
+    assert is_complete(files(*names)) is complete

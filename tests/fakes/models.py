@@ -1,0 +1,91 @@
+"""Tiny real models: random seeded weights in the very files that the Hub would send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HEADS = {
+    "sequence-classification": ("AutoModelForSequenceClassification", ("NEGATIVE", "POSITIVE")),
+    "nli": ("AutoModelForSequenceClassification", ("contradiction", "neutral", "entailment")),
+    "token-classification": ("AutoModelForTokenClassification", ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")),
+    "question-answering": ("AutoModelForQuestionAnswering", ()),
+}
+WORDS = (
+    "the a an is was in of to and not good bad great awful film plot actor ada lovelace london paris lives works where "
+    "who when this that it i we you love hate very never always . , ? ! ' -"
+).split()
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def tiny_bert(
+    folder: Path, task: str = "sequence-classification", labels: Sequence[str] | None = None, seed: int = 0
+) -> Path:
+    """Write a BERT (hidden size 32, 2 layers) for `task` (a key of HEADS) with its WordPiece tokenizer; same seed,
+    same bytes. The caller's random state is left as it was. Returns the folder.
+    """
+    import torch
+    import transformers
+
+    class_name, usual_labels = HEADS[task]
+    names = tuple(labels or usual_labels)
+    vocabulary = vocabulary_of_tiny_bert()
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+        **_labelled(names),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = getattr(transformers, class_name).from_config(config)
+    model.eval().save_pretrained(folder)
+    _write_tokenizer(folder, vocabulary)
+    return folder
+
+
+def vocabulary_of_tiny_bert() -> tuple[str, ...]:
+    """Return every token: special ones, whole words, and letters, so that no word is unknown."""
+    pieces = [*LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    return tuple(dict.fromkeys([*SPECIAL, *WORDS, *pieces]))
+
+
+def _labelled(names: Sequence[str]) -> dict[str, Any]:
+    if not names:
+        return {}
+    return {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
+
+
+def _write_tokenizer(folder: Path, vocabulary: Sequence[str]) -> None:
+    """Write the tokenizer as `tokenizers` stores it, so that any version of transformers reads the same one."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))  # noqa: S106 not a secret
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": True,
+        "model_max_length": 128,
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }))
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
