@@ -227,7 +227,7 @@ def _write_whole(path: Path, value: Any) -> None:
 def _read_whole(path: Path) -> dict[str, Any]:
     held = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(held, dict):
-        raise ValueError(path.name)
+        raise ValueError(path.name)  # noqa: TRY004 a damaged file, not a wrong call
     return held
 
 

@@ -73,9 +73,12 @@ class Shelf:
                 continue
 
     def remove(self, job: JobFolder) -> None:
-        """Delete a job with all its files; half-deleted it is no longer a job; raises OSError."""
+        """Delete a job with all its files, if it is still there; half-deleted it is no longer a job; raises OSError."""
         doomed = job.path.with_name(f".old-{job.path.name}")
-        job.path.replace(doomed)
+        try:
+            job.path.replace(doomed)
+        except FileNotFoundError:  # somebody else was faster
+            return
         shutil.rmtree(doomed)
 
     def sweep(self, overlay: Callable[[Snapshot], Snapshot]) -> Swept:
@@ -110,9 +113,9 @@ class Shelf:
 
     def _clear_leftovers(self) -> None:
         for path in (*self.folder.glob(".new-*"), *self.folder.glob(".old-*")):
-            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+            if time.time() - _changed(path) > LEFTOVER_SECONDS:
                 logging.getLogger(__name__).info("removing the leftover %s", path.name)
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)  # the next sweep tries again
 
 
 def _ended(job: JobFolder, overlay: Callable[[Snapshot], Snapshot]) -> float | None:
@@ -120,7 +123,15 @@ def _ended(job: JobFolder, overlay: Callable[[Snapshot], Snapshot]) -> float | N
     try:
         look = overlay(job.look())
     except (FileNotFoundError, ValueError):
-        return job.path.stat().st_mtime
+        return _changed(job.path)
     if look.state.alive:
         return None
     return look.ending.ended if look.ending else job.tail().time or look.record.created
+
+
+def _changed(path: Path) -> float:
+    """Return when a folder was last changed; one that has just vanished, now."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import logging
 import math
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from enum import Enum
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,11 @@ class StopToken(CancelToken):
     def asked(self) -> bool:
         """The same, looked at from outside: the work has not seen it by this."""
         return self._event.is_set() or self._file_asks()
+
+    def check_quietly(self) -> None:
+        """Raise Cancelled if somebody asked, without counting as the work's having seen it."""
+        if self.asked:
+            raise Cancelled("error.cancelled")
 
     def close(self) -> None:
         """Stop the work because its server goes away."""
@@ -124,11 +131,14 @@ class JobHandle:
             self._count_lost("event file", error)
             return None
 
+    def _writer(self) -> EventWriter:
+        if self._events is None:
+            raise OSError(errno.EBADF, "there is no event file")
+        return self._events
+
     def _attempt(self, what: str, write: Callable[[EventWriter], None]) -> None:
         try:
-            if self._events is None:
-                raise OSError(errno.EBADF, "there is no event file")
-            write(self._events)
+            write(self._writer())
         except (OSError, ValueError) as error:  # ValueError: the file is closed, the job has ended
             with self._lock:
                 self._count_lost(what, error)
@@ -148,6 +158,14 @@ Work = Callable[[JobHandle], None]
 
 def carry(folder: JobFolder, token: StopToken, redactor: Redactor, work: Work) -> tuple[Ending, bool]:
     """Do the work and write down how it ended; never raises. The bool tells whether exit.json could be written."""
+    try:
+        return _carry_out(folder, token, redactor, work)
+    except Exception:  # a fault of ours, not of the work: it ends this job, never the line behind it
+        logging.getLogger(__name__).exception("job %s: carrying it failed", folder.path.name)
+        return end_untouched(folder, State.FAILED)
+
+
+def _carry_out(folder: JobFolder, token: StopToken, redactor: Redactor, work: Work) -> tuple[Ending, bool]:
     handle = JobHandle(folder, token, redactor)
     began = time.monotonic()
     error = _outcome_of(folder, handle, work)
@@ -184,10 +202,12 @@ def to_json(value: Any) -> Any:
     """Make a value JSON-like: dataclasses and mappings to objects, paths and the rest to text, NaN to null."""
     if isinstance(value, Enum):
         return to_json(value.value)
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    return _number_to_json(value) if isinstance(value, Real) else _collection_to_json(value)  # NumPy's are Real too
+
+
+def _collection_to_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -197,10 +217,15 @@ def to_json(value: Any) -> Any:
     return str(value)
 
 
+def _number_to_json(value: Real) -> int | float | None:
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if math.isfinite(value) else None
+
+
 def _outcome_of(folder: JobFolder, handle: JobHandle, work: Work) -> BaseException | None:
     try:
-        if handle.cancel.asked:
-            raise Cancelled("error.cancelled")  # before the start
+        handle.cancel.check_quietly()  # before the start
         folder.begin()
         work(handle)
     except BaseException as error:  # noqa: BLE001 whatever ends the work, its end must be written down
@@ -218,8 +243,15 @@ def _judge(error: BaseException | None, token: StopToken, redactor: Redactor) ->
         return State.FAILED, _redacted(error.sentence, redactor)
     if disk_is_full(error):
         return State.FAILED, say("error.job_disk_full")
-    message = redactor.text(str(error)).strip() or "-"
+    message = redactor.text(_words_of(error)).strip() or "-"
     return State.FAILED, say("error.job_failed", type=type(error).__name__, message=message)
+
+
+def _words_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:  # noqa: BLE001 an exception that cannot be printed is still the end of the work
+        return f"({type(fault).__name__} while reading its message)"
 
 
 def _redacted(sentence: Sentence, redactor: Redactor) -> Sentence:
@@ -228,5 +260,10 @@ def _redacted(sentence: Sentence, redactor: Redactor) -> Sentence:
         for name, value in sentence.values.items()
     }
     plain = {name: held for name, held in values.items() if not isinstance(held, Sentence)}
-    return Sentence(sentence.key, {**values, **redactor.value(plain)})
+    safe = Sentence(sentence.key, {**values, **redactor.value(plain)})
+    try:
+        str(safe)
+    except (ValueError, TypeError):  # a value that was removed, or became text, may not fit its place any more
+        return say("say.verbatim", text=redactor.text(str(sentence)))
+    return safe
 

@@ -236,13 +236,16 @@ class Jobs:
 
     def _ask(self, folder: JobFolder) -> None:
         running = self._running
-        if running and running.folder.path == folder.path:
+        ours = running is not None and running.id == folder.path.name
+        if running and ours:
             running.token.cancel()  # first: a full disk must not keep anybody from stopping our own job
         try:
             folder.ask_stop()
         except OSError as error:
-            if not (running and disk_is_full(error)):
+            if not disk_is_full(error):
                 raise
+            if not ours:
+                raise DiskFull("error.job_disk_full") from error
 
     def _find(self, id: str, owner: Owner) -> tuple[JobFolder, Snapshot]:  # noqa: A002
         """Return a job and one look at it; raises UnknownName, alike for what is not there and what is not yours."""

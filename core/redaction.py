@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 REMOVED = "[removed]"
@@ -13,14 +14,16 @@ SHORTEST_SECRET = 4
 """Shorter values are left alone in running text: taking every "a" out of a log helps nobody."""
 
 # A field of a tokenizer (pad_token, eos_token) is no credential.
-_HARMLESS_TOKENS = frozenset(
-    "additional audio bos class cls decoder end eos image mask next pad sep special start stop unk video".split()
-)
-_SECRET_WORDS = frozenset(
-    "password passwd passphrase secret secrets apikey authorization credential credentials cookie".split()
-)
+_HARMLESS_TOKENS = frozenset({
+    "additional", "audio", "bos", "class", "cls", "decoder", "end", "eos", "image", "mask", "next", "pad", "sep",
+    "special", "start", "stop", "unk", "video",
+})
+_SECRET_WORDS = frozenset({
+    "password", "passwd", "passphrase", "secret", "secrets", "apikey", "authorization", "credential", "credentials",
+    "cookie",
+})
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")})
-_TOKEN_OWNERS = frozenset("access api auth bearer hf hub refresh".split())
+_TOKEN_OWNERS = frozenset({"access", "api", "auth", "bearer", "hf", "hub", "refresh"})
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SHAPES = re.compile(
     r"hf_(?:oauth|jwt)_[\w.\-]+"  # signed in with Hugging Face
@@ -71,7 +74,7 @@ def names_a_secret(name: str, held: Any) -> bool:
     words = tuple(word.lower() for word in _WORDS.findall(name))
     if not words or isinstance(held, bool):
         return False
-    if _SECRET_WORDS & set(words) or any(pair in _SECRET_PAIRS for pair in zip(words, words[1:], strict=False)):
+    if _SECRET_WORDS & set(words) or _SECRET_PAIRS & set(pairwise(words)):
         return True
     if isinstance(held, int | float):
         return False

@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from core.errors import Busy, Cancelled, InvalidInput, UnknownName
 from core.events import Progress
-from core.job_folder import JobFolder, ProcessMark
+from core.job_folder import Carrier, JobFolder, ProcessMark, Record
+from core.job_shelf import Shelf
 from core.jobs import ANYBODY, JobHandle, Jobs, State
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -44,10 +47,12 @@ class Gate:
     """Work that says when it began and goes on when it is let; polls its cancel token meanwhile."""
 
     def __init__(self) -> None:
+        """Begin closed."""
         self.begun, self.open = threading.Event(), threading.Event()
         self.runs = 0
 
     def __call__(self, job: JobHandle) -> None:
+        """Wait to be let through."""
         self.runs += 1
         self.begun.set()
         while not self.open.wait(0.005):
@@ -336,6 +341,30 @@ def test_a_sentence_nobody_knows_any_more_keeps_its_words(jobs: Jobs) -> None:
     assert str(jobs.view(job).error) == "It rained."
 
 
+def test_a_sentence_with_numbers_of_another_library_survives(jobs: Jobs) -> None:
+    """NumPy numbers in an error are numbers on disk too, so that the sentence can still group their digits."""
+    def work(_: JobHandle) -> None:
+        raise InvalidInput("error.text_too_long", name="row 7", length=np.int64(60_000), limit=np.int32(50_000))
+
+    job = jobs.start("batch", {}, work)
+    assert ended(jobs, job) is State.FAILED
+    assert "60,000" in str(jobs.view(job).error)
+
+
+def test_an_exception_that_cannot_be_printed_still_ends_the_job(jobs: Jobs) -> None:
+    """Even an exception whose own text fails is written down as a failure, and the line goes on."""
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def work(_: JobHandle) -> None:
+        raise MuteError
+
+    first, second = jobs.start("batch", {}, work), jobs.start("batch", {}, quick)
+    assert (ended(jobs, first), ended(jobs, second)) == (State.FAILED, State.SUCCEEDED)
+    assert "MuteError" in str(jobs.view(first).error)
+
+
 def test_cancelled_by_the_work_itself(jobs: Jobs) -> None:
     """Cancelled raised anywhere in the work is the state cancelled."""
     def work(_: JobHandle) -> None:
@@ -412,7 +441,6 @@ def test_a_reused_pid_is_not_alive(jobs: Jobs) -> None:
     write_process(folder, pid=here.pid, started=here.started - 60)
     assert jobs.state(job) is State.INTERRUPTED
     gate.open.set()
-    assert ended(jobs, job) is State.INTERRUPTED or ended(jobs, job) is State.SUCCEEDED
     until(lambda: (folder / "exit.json").exists())
     assert jobs.state(job) is State.SUCCEEDED, "the work's own word wins"
 
@@ -420,8 +448,6 @@ def test_a_reused_pid_is_not_alive(jobs: Jobs) -> None:
 def test_a_zombie_is_not_alive() -> None:
     """A process that has ended but was not waited for carries no work."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    import psutil
-
     mark = ProcessMark(child.pid, psutil.Process(child.pid).create_time())
     assert mark.lives()
     child.kill()
@@ -544,7 +570,12 @@ def test_sweep_keeps_the_quota_and_the_living(tmp_path: Path) -> None:
     made = [jobs.start("batch", {}, heavy) for _ in range(4)]
     for job in made:
         ended(jobs, job)
-    alive = jobs.start("batch", {}, lambda handle: (heavy(handle), gate(handle))[0])
+
+    def heavy_and_long(job: JobHandle) -> None:
+        heavy(job)
+        gate(job)
+
+    alive = jobs.start("batch", {}, heavy_and_long)
     gate.begun.wait(PATIENCE)
     waiting = jobs.start("batch", {}, quick)
     small = Jobs(tmp_path, quota_bytes=350_000)
@@ -716,3 +747,63 @@ def test_another_process_can_stop_a_job(server: subprocess.Popen[bytes], tmp_pat
     assert ended(jobs, job) is State.CANCELLED
     server.kill()
     drain.join(PATIENCE)
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from core.job_folder import JobFolder
+from core.job_work import StopToken, carry
+from core.redaction import Redactor
+
+def work(job):
+    job.emit("begun", None)
+    while "poll" in sys.stdin.readline():
+        while True:
+            job.cancel.check()
+            time.sleep(0.005)
+
+folder = JobFolder(Path(sys.argv[1]))
+carry(folder, StopToken(folder.stop_file), Redactor(), work)
+"""
+
+
+@pytest.fixture
+def carried(jobs: Jobs, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Put a job on the shelf as a server would, and let a process of its own carry it."""
+    here = ProcessMark.here()
+    record = Record("f" * 32, "training", {}, {}, Carrier.PROCESS, here, time.time())
+    folder = Shelf(tmp_path / "jobs", here, 0, 0).add(record)
+    assert jobs.state(record.id) is State.QUEUED
+    child = subprocess.Popen([sys.executable, "-c", WORKER, str(folder.path)], cwd=PROJECT, stdin=subprocess.PIPE)
+    until(lambda: jobs.follow(record.id).events)
+    yield record.id, child
+    child.kill()
+    child.communicate()
+
+
+def test_a_process_carries_the_same_protocol(jobs: Jobs, carried: tuple[str, subprocess.Popen[bytes]]) -> None:
+    """A job in a process of its own is running while that process lives, and ends by its own word."""
+    job, child = carried
+    assert jobs.state(job) is State.RUNNING
+    assert jobs.adopt().alive == (job,)
+    child.communicate(b"go\n")
+    assert jobs.state(job) is State.SUCCEEDED
+
+
+def test_a_process_is_stopped_through_its_folder(jobs: Jobs, carried: tuple[str, subprocess.Popen[bytes]]) -> None:
+    """Stop reaches a job in a process of its own, which says stopping until it has."""
+    job, child = carried
+    assert jobs.stop(job) is State.STOPPING
+    child.communicate(b"poll\n")
+    assert jobs.state(job) is State.CANCELLED
+
+
+def test_a_killed_process_is_interrupted_at_once(jobs: Jobs, carried: tuple[str, subprocess.Popen[bytes]]) -> None:
+    """When the process dies without a word, its job is interrupted and not stopping for ever."""
+    job, child = carried
+    jobs.stop(job)
+    child.kill()
+    child.wait()
+    assert jobs.state(job) is State.INTERRUPTED
+    assert jobs.adopt().interrupted == (job,)
