@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from core.devices import Device
 from core.memory import Memory, read
 
 MEBIBYTE = 1024**2
+CUDA_CONTEXT = 512 * MEBIBYTE
+"""About what PyTorch's first touch of a GPU takes before any tensor; nvidia-smi still counts it as free."""
 SECONDS_TO_ANSWER = 5
 NVIDIA_SMI = (
     "nvidia-smi",
@@ -78,7 +80,7 @@ def parse_nvidia_smi(text: str) -> dict[str, Device]:
 
 
 def visible(devices: Mapping[str, Device], wanted: str | None) -> tuple[Device, ...]:
-    """Keep what CUDA_VISIBLE_DEVICES shows, numbered as PyTorch will; as in CUDA, the first unknown name ends the list."""
+    """Keep what CUDA_VISIBLE_DEVICES shows, numbered as PyTorch will; as in CUDA, an unknown name ends the list."""
     if wanted is None:
         return tuple(devices.values())
     shown: list[Device] = []
@@ -87,7 +89,7 @@ def visible(devices: Mapping[str, Device], wanted: str | None) -> tuple[Device, 
         if device is None or device in shown:
             break
         shown.append(device)
-    return tuple(_numbered(device, index) for index, device in enumerate(shown))
+    return tuple(replace(device, index=index) for index, device in enumerate(shown))
 
 
 def parse_xpu_smi(text: str) -> list[tuple[int, str]]:
@@ -134,7 +136,8 @@ def cuda_devices(build: TorchBuild, environment: Mapping[str, str]) -> tuple[Dev
     """
     if not build.cuda:
         return ()
-    return visible(parse_nvidia_smi(run(NVIDIA_SMI)), environment.get("CUDA_VISIBLE_DEVICES"))
+    found = visible(parse_nvidia_smi(run(NVIDIA_SMI)), environment.get("CUDA_VISIBLE_DEVICES"))
+    return tuple(replace(device, free_bytes=max(device.free_bytes - CUDA_CONTEXT, 0)) for device in found)
 
 
 def mps_device(main: Memory, name: str) -> Device:
@@ -163,12 +166,6 @@ def _named(devices: Mapping[str, Device], word: str) -> Device | None:
         return next((device for device in devices.values() if device.index == int(word)), None)
     matches = [device for uuid, device in devices.items() if word and uuid.startswith(word)]
     return matches[0] if len(matches) == 1 else None
-
-
-def _numbered(device: Device, index: int) -> Device:
-    return Device(
-        device.kind, index, device.name, device.total_bytes, device.free_bytes, device.bf16, device.compute_capability
-    )
 
 
 def _json(text: str) -> dict[str, Any]:

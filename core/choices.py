@@ -154,6 +154,9 @@ def _echoes(case: Case, way: Way) -> Iterator[Sentence]:
         value = getattr(case.wish, name)
         if value != "auto":
             yield say("reason.wished", name=name, value=value)
+    may_slice = case.facts.kind == "diffusion" and case.wish.attention_slicing == "auto"
+    if may_slice and slicing_broken(case.hardware, way.device):
+        yield say("reason.slicing_never_on_mps", torch=case.hardware.torch_version or "?")
     if way.quantisation != "none":
         weights = all_weight_bytes(case.facts, way.dtype, way.quantisation)
         whole = all_weight_bytes(case.facts, way.dtype)

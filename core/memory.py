@@ -81,9 +81,10 @@ def parse_groups(text: str) -> dict[str, str]:
 def parse_quota(version_2: str, quota: str = "", period: str = "") -> float | None:
     """Read cpu.max ("200000 100000"), else version 1's two files, into cores; None = no quota."""
     words = version_2.split() or [quota.strip(), period.strip()]
-    if len(words) != 2 or not all(word.isdecimal() for word in words) or not int(words[1]):
-        return None
-    return int(words[0]) / int(words[1])
+    match words:
+        case [spent, every] if spent.isdecimal() and every.isdecimal() and int(every):
+            return int(spent) / int(every)
+    return None
 
 
 def group_folders(root: Path, path: str) -> Iterator[Path]:

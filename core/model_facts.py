@@ -87,6 +87,7 @@ def facts_from_config(config: Mapping[str, Any], parameters: int = 0, stored_byt
     if "_class_name" in config or "_diffusers_version" in config:
         return _diffusion_facts(config, parameters, stored_bytes)
     inner = _language_part(config)
+    tables = 1 if inner.get("tie_word_embeddings", True) else 2
     hidden = _first(inner, "hidden_size", "d_model", "n_embd", "dim")
     return ModelFacts(
         parameters=parameters,
@@ -95,7 +96,7 @@ def facts_from_config(config: Mapping[str, Any], parameters: int = 0, stored_byt
         hidden_size=hidden,
         layers=_first(inner, "num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers"),
         heads=_first(inner, "num_attention_heads", "num_heads", "n_head", "n_heads", "encoder_attention_heads"),
-        embedding_parameters=_first(inner, "vocab_size") * hidden * (1 if inner.get("tie_word_embeddings", True) else 2),
+        embedding_parameters=_first(inner, "vocab_size") * hidden * tables,
     )
 
 
@@ -112,7 +113,7 @@ def text_working(facts: ModelFacts, batch: int, tokens: int) -> Working:
     )
 
 
-def image_working(width: int, height: int, images: int = 1, guided: bool = True, heads: int = 8) -> Working:
+def image_working(width: int, height: int, images: int = 1, *, guided: bool = True, heads: int = 8) -> Working:
     """Estimate latent diffusion at (height, width) pixels, after Stable Diffusion's published layout.
 
     Latents are an eighth of the image per side; the UNet's widest resolution holds 320 channels, about 24 such maps at

@@ -65,22 +65,18 @@ def _steps(case: Case) -> Iterator[Step]:
     """Yield every step to try: the best device, then the GPUs together, then the processor."""
     device = _wished_device(case)
     way, reasons = first_way(case, device)
-    closest: Step | None = None
-    for tried in ladder(case, way, (_why_device(case, device), *reasons)):
-        closest = tried
-        yield tried
-    if closest is None:
-        return
+    alone = list(ladder(case, way, (_why_device(case, device), *reasons)))
+    yield from alone
     yield from _together(case, way, reasons)
     if case.wish.device == "auto" and device.kind != "cpu":
-        yield from _on_cpu(case, closest)
+        yield from _on_cpu(case, alone[-1])
 
 
 def _together(case: Case, way: Way, reasons: tuple[Sentence, ...]) -> Iterator[Step]:
     """Yield the layers spread over all NVIDIA GPUs: transformers models only, pipelines have offload instead."""
     gpus = tuple(device for device in case.hardware.gpus if device.kind == "cuda")
     free_to_choose = case.wish.device in ("auto", "cuda") and case.facts.kind != "diffusion"
-    if way.device.kind != "cuda" or len(gpus) < 2 or not free_to_choose or not _alike(case, way, gpus):
+    if way.device.kind != "cuda" or len(gpus) == 1 or not free_to_choose or not _alike(case, way, gpus):
         return
     alone = step(case, way, reasons)
     why = say(

@@ -1,8 +1,8 @@
 """How many bytes a way of running a model will take; each number beside its source.
 
-weights   parameters x bytes per number (4 for float32, 2 for float16 and bfloat16). Quantised: embeddings keep the dtype;
-          every other parameter takes 4.5 bits as nf4 (4 bits and one float32 scale per 64 values: Dettmers et al. 2023,
-          QLoRA, section 3, without double quantisation) or 1 byte as int8.
+weights   parameters x bytes per number (4 for float32, 2 for float16 and bfloat16). Quantised: embeddings keep the
+          dtype; every other parameter takes 4.5 bits as nf4 (4 bits and one float32 scale per 64 values: Dettmers et
+          al. 2023, QLoRA, section 3, without double quantisation) or 1 byte as int8.
           Model offload keeps the largest component on the GPU, sequential offload its largest layer.
 working   what `Working` says, or where nobody says: a fifth of the unquantised weights (EleutherAI, "Transformer Math
           101": inference takes about 1.2 x the weights; quoted by accelerate's model memory estimator).

@@ -54,7 +54,7 @@ def ladder(case: Case, way: Way, reasons: tuple[Sentence, ...]) -> Iterator[Step
     """Yield `way` and then one remedy more at a time; each takes less than the one before.
 
     VAE slicing, VAE tiling, model offload, attention slicing, sequential offload: from the cheapest in time to the
-    dearest. A remedy that would save nothing is left out.
+    dearest. A remedy that would save nothing, or that main memory has no room for, is left out.
     """
     here = step(case, way, reasons)
     yield here
@@ -64,7 +64,7 @@ def ladder(case: Case, way: Way, reasons: tuple[Sentence, ...]) -> Iterator[Step
         if not remedy.allowed(case, here.way):
             continue
         there = step(case, remedy.change(here.way), here.reasons)
-        if there.needed < here.needed:
+        if there.needed < here.needed and there.main_memory <= there.main_memory_room:
             here = replace(there, reasons=(*here.reasons, _why(remedy, here, there)))
             yield here
 
@@ -95,17 +95,14 @@ def _may_slice(case: Case, way: Way) -> bool:
 
 
 def _slicing_is_open(case: Case) -> bool:
-    wish = case.wish
-    return "sliced" in case.facts.attention and (wish.attention_slicing, wish.attention) == ("auto", "auto")
+    return "sliced" in case.facts.attention and (case.wish.attention_slicing, case.wish.attention) == ("auto", "auto")
 
 
 def _why_no_slicing(case: Case, way: Way) -> tuple[Sentence, ...]:
     """Say why Auto leaves slicing out, where somebody may look for it."""
-    if not _slicing_is_open(case) or way.attention == "sliced":
+    if not _slicing_is_open(case) or holds_all_scores(way):
         return ()
-    if slicing_broken(case.hardware, way.device):
-        return (say("reason.slicing_never_on_mps", torch=case.hardware.torch_version or "?"),)
-    return () if holds_all_scores(way) else (say("reason.slicing_saves_nothing", attention=way.attention),)
+    return (say("reason.slicing_saves_nothing", attention=way.attention),)
 
 
 REMEDIES = (
