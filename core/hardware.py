@@ -35,7 +35,8 @@ def probe(roots: Roots | None = None, environment: Mapping[str, str] | None = No
     main, processor = main_memory(places), _processor(places)
     cpu = Device("cpu", 0, processor.name, main.total, main.free, processor.bf16)
     env = os.environ if environment is None else environment
-    gpus = (*cuda_devices(build, env), *xpu_devices(build), *_apple_gpus(main, processor, build.version))
+    nvidia = (measured_by_allocator(device, sys.modules.get("torch")) for device in cuda_devices(build, env))
+    gpus = (*nvidia, *xpu_devices(build), *_apple_gpus(main, processor, build.version))
     return Hardware(
         devices=(*gpus, cpu),
         cores=usable_cores(places),
@@ -75,6 +76,12 @@ def parse_sysctl(text: str) -> Processor:
     found = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
     name = found.get("machdep.cpu.brand_string", "").strip() or platform.machine()
     return Processor(name, found.get("hw.optional.arm.FEAT_BF16", "").strip() == "1")
+
+
+def measured_by_allocator(device: Device, torch: ModuleType | None) -> Device:
+    """Correct the vendor tool's number, which counts PyTorch's own cache as taken, where PyTorch can tell."""
+    free = free_by_allocator(device, torch)
+    return device if free is None else replace(device, free_bytes=free)
 
 
 def free_by_allocator(device: Device, torch: ModuleType | None) -> int | None:

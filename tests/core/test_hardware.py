@@ -11,7 +11,15 @@ import pytest
 
 from core.devices import Device, Hardware
 from core.errors import InvalidInput
-from core.hardware import free_by_allocator, free_memory, parse_cpuinfo, parse_sysctl, probe, refresh
+from core.hardware import (
+    free_by_allocator,
+    free_memory,
+    measured_by_allocator,
+    parse_cpuinfo,
+    parse_sysctl,
+    probe,
+    refresh,
+)
 from core.memory import Roots
 
 GB = 10**9
@@ -91,6 +99,8 @@ def test_the_allocator_counts_its_cache_as_free() -> None:
     asleep = SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: False))
     assert free_by_allocator(SMALL, asleep) is None  # type: ignore[arg-type]
     assert free_by_allocator(SMALL, None) is None
+    assert measured_by_allocator(SMALL, SimpleNamespace(cuda=cuda)).free_bytes == 120  # type: ignore[arg-type]
+    assert measured_by_allocator(SMALL, None) == SMALL
 
 
 def test_looking_at_the_machine_loads_no_pytorch() -> None:
