@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +52,8 @@ class Batcher:
         """Return `run(items)`, perhaps computed together with others of the same `group`.
 
         `run` gets a sequence and returns one result an item, in order; an exception of one request's items
-        reaches that request alone. Raises Cancelled if `cancel` is set before the work begins or ends.
+        reaches that request alone. Raises Cancelled if `cancel` is set before the work begins or ends: at once while
+        it waits, else when the forward pass is over.
         """
         waiting = _Waiting(group, items, run, background)
         with self._changed:
@@ -65,16 +65,17 @@ class Batcher:
         return self._wait(waiting, cancel or CancelToken())
 
     def _wait(self, waiting: _Waiting, cancel: CancelToken) -> list[Any]:
-        while True:
-            try:
-                return waiting.outcome.result(timeout=0.1)
-            except NotYet:
-                if cancel.cancelled:
-                    waiting.outcome.cancel()
-                    cancel.check()
-            except CancelledError:
-                cancel.check()
-                raise
+        """Return the outcome; a request that already runs is left to end first, for until then it uses its model."""
+        while not wait((waiting.outcome,), timeout=0.1).done:
+            if cancel.cancelled and waiting.outcome.cancel():
+                self._forget(waiting)
+                break
+        cancel.check()
+        return waiting.outcome.result()
+
+    def _forget(self, waiting: _Waiting) -> None:
+        with self._changed:
+            self._waiting = deque(other for other in self._waiting if other is not waiting)
 
     def _serve(self) -> None:
         while True:
@@ -86,11 +87,17 @@ class Batcher:
             together.clear()  # a finished request must not keep its model alive
 
     def _choose(self) -> list[_Waiting]:
-        """Take the oldest interactive request (else the oldest), and what can run with it."""
+        """Take the oldest interactive request (else the oldest), and what can run with it.
+
+        An interactive request is not joined by background ones: it would wait for their rows.
+        """
         first = next((waiting for waiting in self._waiting if not waiting.background), self._waiting[0])
-        chosen, size = [], 0
-        for waiting in [first, *(other for other in self._waiting if other is not first)]:
-            if waiting.group != first.group or (chosen and size + len(waiting.items) > LARGEST_BATCH):
+        chosen: list[_Waiting] = []
+        size = 0
+        for waiting in self._waiting:
+            if (waiting.group, waiting.background) != (first.group, first.background):
+                continue
+            if chosen and size + len(waiting.items) > LARGEST_BATCH:
                 continue
             chosen.append(waiting)
             size += len(waiting.items)
@@ -103,8 +110,8 @@ def _run_together(together: list[_Waiting]) -> None:
     if not together:
         return
     try:
-        results = list(together[0].run([item for waiting in together for item in waiting.items]))
-    except Exception as problem:  # noqa: BLE001 it belongs to the requester, whatever it is
+        results = _run_all(together)
+    except BaseException as problem:  # noqa: BLE001 it belongs to the requester; the thread must outlive even an exit
         if len(together) == 1:
             together[0].outcome.set_exception(problem)
             return
@@ -115,3 +122,11 @@ def _run_together(together: list[_Waiting]) -> None:
         count = len(waiting.items)
         waiting.outcome.set_result(results[:count])
         results = results[count:]
+
+
+def _run_all(together: list[_Waiting]) -> list[Any]:
+    items = [item for waiting in together for item in waiting.items]
+    results = list(together[0].run(items))
+    if len(results) != len(items):
+        raise ValueError(f"{len(items)} items went in, {len(results)} results came out")
+    return results

@@ -1,0 +1,215 @@
+"""Requests of many users through the one compute thread."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from core.batching import LARGEST_BATCH, Batcher
+from core.errors import Cancelled
+from core.events import CancelToken
+
+SECONDS = 30
+"""Longest wait for a condition before a test fails."""
+
+
+class Recorder:
+    """Doubles its items and writes down which ones ran together."""
+
+    def __init__(self) -> None:
+        """Begin with no calls."""
+        self.calls: list[list[Any]] = []
+
+    def __call__(self, items: Sequence[Any]) -> list[Any]:
+        """Refuse the item "bad"; return the others twice themselves."""
+        self.calls.append(list(items))
+        if "bad" in items:
+            raise ArithmeticError("bad")
+        return [item * 2 for item in items]
+
+
+@contextmanager
+def busy(batcher: Batcher, users: ThreadPoolExecutor) -> Iterator[None]:
+    """Keep the compute thread busy inside the block, so that other requests must wait."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(items: Sequence[Any]) -> Sequence[Any]:
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return items
+
+    holder = users.submit(batcher.submit, "holder", [None], hold)
+    assert begun.wait(SECONDS)
+    try:
+        yield
+    finally:
+        go_on.set()
+        holder.result(SECONDS)
+
+
+def until_waiting(batcher: Batcher, count: int) -> None:
+    """Return once `count` requests wait for the compute thread."""
+    with batcher._changed:
+        reached = batcher._changed.wait_for(lambda: len(batcher._waiting) == count, SECONDS)
+    assert reached, f"{len(batcher._waiting)} requests wait, not {count}"
+
+
+@pytest.fixture
+def users() -> Iterator[ThreadPoolExecutor]:
+    """Threads that play the users."""
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def queue(
+    batcher: Batcher, users: ThreadPoolExecutor, requests: Sequence[tuple[str, list[Any], bool]], run: Any
+) -> list[Future[list[Any]]]:
+    """Send (group, items, background) one after the other, each once the one before it waits."""
+    futures = []
+    for place, (group, items, background) in enumerate(requests, start=1):
+        futures.append(users.submit(batcher.submit, group, items, run, background=background))
+        until_waiting(batcher, place)
+    return futures
+
+
+def test_a_free_thread_answers_at_once_and_in_order() -> None:
+    """A lone request needs no company, and its results keep the order of its items."""
+    assert Batcher().submit("model", [3, 1, 2], Recorder()) == [6, 2, 4]
+
+
+def test_waiting_requests_of_one_group_run_together(users: ThreadPoolExecutor) -> None:
+    """Requests for one model that wait at the same time share one call, and each gets its own results."""
+    batcher, run = Batcher(), Recorder()
+    with busy(batcher, users):
+        futures = queue(batcher, users, [("one", [1, 2], False), ("two", [9], False), ("one", [3], False)], run)
+    assert [future.result(SECONDS) for future in futures] == [[2, 4], [18], [6]]
+    assert run.calls == [[1, 2, 3], [9]]
+
+
+def test_interactive_requests_go_before_background_ones(users: ThreadPoolExecutor) -> None:
+    """An interactive request overtakes background work that waited longer, and is not made to carry its rows."""
+    batcher, run = Batcher(), Recorder()
+    with busy(batcher, users):
+        futures = queue(batcher, users, [("one", [1], True), ("two", [2], True), ("one", [3], False)], run)
+    assert [future.result(SECONDS) for future in futures] == [[2], [4], [6]]
+    assert run.calls == [[3], [1], [2]]
+
+
+def test_a_bad_request_fails_alone(users: ThreadPoolExecutor) -> None:
+    """An exception reaches the request whose items caused it; those that ran with it get their results."""
+    batcher, run = Batcher(), Recorder()
+    with busy(batcher, users):
+        good, bad, other = queue(
+            batcher, users, [("one", [1], False), ("one", ["bad"], False), ("one", [3], False)], run
+        )
+    assert (good.result(SECONDS), other.result(SECONDS)) == ([2], [6])
+    with pytest.raises(ArithmeticError, match="bad"):
+        bad.result(SECONDS)
+
+
+def test_no_batch_is_larger_than_the_limit(users: ThreadPoolExecutor) -> None:
+    """Requests that together exceed the largest batch run in several, later small ones filling the gap."""
+    batcher, run = Batcher(), Recorder()
+    half = [1] * (LARGEST_BATCH // 2 + 1)
+    with busy(batcher, users):
+        futures = queue(batcher, users, [("one", half, False), ("one", half, False), ("one", [5], False)], run)
+    assert [len(future.result(SECONDS)) for future in futures] == [len(half), len(half), 1]
+    assert [len(call) for call in run.calls] == [len(half) + 1, len(half)]
+
+
+@pytest.mark.parametrize("problem", [TimeoutError("slow disk"), SystemExit(3)])
+def test_any_exception_of_the_work_reaches_its_requester(problem: BaseException) -> None:
+    """A time-out raised by the work is not taken for our own waiting, and an exit does not end the thread."""
+    batcher = Batcher()
+
+    def fail(_: Sequence[Any]) -> list[Any]:
+        raise problem
+
+    with pytest.raises(type(problem)):
+        batcher.submit("one", [1], fail)
+    assert batcher.submit("one", [1], Recorder()) == [2]
+
+
+def test_too_few_results_are_an_error() -> None:
+    """Work that loses a result is refused, for the next request would get the wrong one."""
+    with pytest.raises(ValueError, match="2 items went in, 1 results came out"):
+        Batcher().submit("one", [1, 2], lambda items: items[:1])
+
+
+def test_cancel_while_waiting(users: ThreadPoolExecutor) -> None:
+    """A request that is stopped before its turn ends at once, never runs, and leaves the line."""
+    batcher, run, cancel = Batcher(), Recorder(), CancelToken()
+    with busy(batcher, users):
+        stopped = users.submit(batcher.submit, "one", [1], run, cancel=cancel)
+        until_waiting(batcher, 1)
+        cancel.cancel()
+        with pytest.raises(Cancelled):
+            stopped.result(SECONDS)
+        assert not batcher._waiting
+    assert run.calls == []
+    assert batcher.submit("one", [2], run) == [4]
+
+
+def test_cancel_while_running_waits_for_the_work_to_leave(users: ThreadPoolExecutor) -> None:
+    """A request that is stopped while it runs ends as stopped, and only when nothing uses its model any more."""
+    batcher, cancel = Batcher(), CancelToken()
+    begun, go_on, left = threading.Event(), threading.Event(), threading.Event()
+
+    def work(items: Sequence[Any]) -> Sequence[Any]:
+        begun.set()
+        assert go_on.wait(SECONDS)
+        left.set()
+        return items
+
+    stopped = users.submit(batcher.submit, "one", [1], work, cancel=cancel)
+    assert begun.wait(SECONDS)
+    cancel.cancel()
+    with pytest.raises(TimeoutError):
+        stopped.result(0.3)
+    go_on.set()
+    with pytest.raises(Cancelled):
+        stopped.result(SECONDS)
+    assert left.is_set()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_of_a_finished_request_is_kept(*, fails: bool) -> None:
+    """After a request, done or failed, neither its items nor its model are referenced by the waiting thread."""
+
+    class Model:
+        def run(self, items: Sequence[Any]) -> Sequence[Any]:
+            if fails:
+                raise ArithmeticError("no")
+            return items
+
+    batcher, model = Batcher(), Model()
+    alive = weakref.ref(model)
+    if fails:
+        with pytest.raises(ArithmeticError):
+            batcher.submit("one", [model], model.run)
+    else:
+        batcher.submit("one", [model], model.run)
+    del model
+    batcher.submit("next", [1], Recorder())  # answered only when the thread has left the first request behind
+    gc.collect()
+    assert alive() is None
+
+
+def test_one_thread_computes_for_all(users: ThreadPoolExecutor) -> None:
+    """However many ask, the work runs in one thread only."""
+    batcher, names = Batcher(), set()
+
+    def work(items: Sequence[Any]) -> Sequence[Any]:
+        names.add(threading.current_thread().name)
+        return items
+
+    futures = [users.submit(batcher.submit, place, [place], work) for place in range(16)]
+    assert [future.result(SECONDS) for future in futures] == [[place] for place in range(16)]
+    assert names == {"atelier-compute"}
