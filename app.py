@@ -32,7 +32,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
         with gr.Tabs():
             for tab in (text,):
                 with gr.Tab(word(tab.TITLE), id=tab.TITLE):
-                    tab.build(atelier)
+                    tab.build(atelier, page)
     return page
 
 
@@ -42,6 +42,7 @@ def serving(settings: Settings) -> dict[str, Any]:
     from starlette.middleware import Middleware
 
     from tabs._language import EarlyScript, page_words
+    from tabs._visitor import VisitorCookie
 
     fonts = [gr.themes.Font(name) for name in ("system-ui", "Noto Sans CJK TC", "Noto Sans CJK KR", "sans-serif")]
     mono = [gr.themes.Font(name) for name in ("ui-monospace", "monospace")]
@@ -64,7 +65,7 @@ def serving(settings: Settings) -> dict[str, Any]:
         "theme": gr.themes.Default(font=fonts, font_mono=mono),
         "css_paths": PROJECT / "assets" / "style.css",
         "favicon_path": PROJECT / "assets" / "icon.png",
-        "app_kwargs": {"openapi_url": None, "middleware": [Middleware(EarlyScript)]},
+        "app_kwargs": {"openapi_url": None, "middleware": [Middleware(EarlyScript), Middleware(VisitorCookie)]},
     }
 
 
@@ -87,9 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads_folder))
     atelier = open_atelier(settings)
+    atelier.jobs.adopt()
     page = build_app(atelier)
     open_queue(page)
-    page.launch(**serving(settings))
+    try:
+        page.launch(**serving(settings))
+    finally:
+        atelier.jobs.shutdown()
     return 0
 
 

@@ -23,11 +23,12 @@ from core.catalogue import (
     starter_folder,
     starter_metrics,
 )
-from core.errors import DamagedDownload, NotAModel, UnsafeWeights, WrongTask
+from core.errors import DamagedDownload, InvalidInput, NotAModel, UnsafeWeights, WrongTask
 from core.events import CancelToken, Progress
 from core.placement import ModelFacts, Placement, facts_from_config
 from core.provenance import Provenance
 from core.safetensors_header import count_parameters
+from core.words import say
 
 if TYPE_CHECKING:
     from core.hub import Hub
@@ -48,6 +49,15 @@ class ModelFiles:
     adapters: tuple[Path, ...] = ()
     adapter_label: str | None = None
     base_label: str | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A model seen from outside: the planner's facts, the revision, and the bytes still to download."""
+
+    facts: ModelFacts
+    revision: str
+    download_bytes: int
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,16 @@ class Loader:
             return replace(facts, bf16_agrees=bool(starter_metrics(spec.name).get("bf16_agrees")))
         return facts
 
+    def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:
+        """Return what is known of a model before its weights are here; of a Hub model only small files are read."""
+        if spec.source is Source.HUB:
+            repository = self._hub.look_up(spec.name, spec.revision, cancel)
+            known = self._hub.facts(repository, cancel)
+            facts = facts_from_config(known.config, known.parameters, known.weight_bytes)
+            return Preview(facts, repository.commit, repository.download_bytes)
+        files = self.locate(spec, cancel=cancel)
+        return Preview(self.facts(spec, files), files.revision, 0)
+
     def load(self, spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
         """Load `files` as `placement` says; raises WrongTask if the weights have no head for the task."""
         import transformers
@@ -127,7 +147,7 @@ class Loader:
         config = transformers.AutoConfig.from_pretrained(files.config_folder, local_files_only=True)
         check_task(config, spec)
         tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
-        model = _load_weights(spec, files, placement, config)
+        model, fallbacks = _load_weights(spec, files, placement, config)
         return LoadedModel(
             spec=spec,
             files=files,
@@ -136,6 +156,7 @@ class Loader:
             tokenizer=tokenizer,
             max_length=longest_input(tokenizer, config),
             load_seconds=time.perf_counter() - started,
+            fallbacks=fallbacks,
         )
 
     def _locate_starter(self, name: str, report: Report | None, cancel: CancelToken | None) -> ModelFiles:
@@ -274,10 +295,24 @@ def longest_input(tokenizer: Any, config: Any) -> int:
     return min(int(tokenizer.model_max_length), int(positions))
 
 
-def _load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, config: Any) -> Any:
+def _load_weights(
+    spec: ModelSpec, files: ModelFiles, placement: Placement, config: Any
+) -> tuple[Any, tuple[str, ...]]:
     """Load the base, lay the adapters over it and merge them: plain layers answer faster than adapted ones."""
+    with quiet_loading():
+        (model, report), fallbacks = _with_known_attention(spec, files, _options(placement, config))
+        for adapter in files.adapters:
+            model = _lay_over(model, adapter, merge=placement.quantisation == "none")
+    if report["missing_keys"] and not files.adapters and find_task(spec.task).heads:
+        raise WrongTask(
+            "error.head_missing", name=spec.name, task=spec.task, missing=", ".join(sorted(report["missing_keys"])[:3])
+        )
+    placed = placement.device_map or placement.quantisation != "none"
+    return model if placed else model.to(placement.device), fallbacks
+
+
+def _options(placement: Placement, config: Any) -> dict[str, Any]:
     import torch
-    import transformers
 
     options: dict[str, Any] = {
         "config": config,
@@ -291,16 +326,24 @@ def _load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, conf
         options["device_map"] = placement.device_map
     if placement.quantisation != "none":
         options["quantization_config"] = _quantisation(placement.quantisation)
-    auto_class = getattr(transformers, auto_class_name(spec.task, config))
-    with quiet_loading():
-        model, report = auto_class.from_pretrained(files.folder, **options)
-        for adapter in files.adapters:
-            model = _lay_over(model, adapter, merge=placement.quantisation == "none")
-    if report["missing_keys"] and not files.adapters and find_task(spec.task).heads:
-        raise WrongTask(
-            "error.head_missing", name=spec.name, task=spec.task, missing=", ".join(sorted(report["missing_keys"])[:3])
-        )
-    return model if placement.device_map else model.to(placement.device)
+        options["device_map"] = placement.device_map or {"": placement.device}
+    return options
+
+
+def _with_known_attention(spec: ModelSpec, files: ModelFiles, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    """Load; if this class knows no such attention, take eager and say so, or refuse what the user forced."""
+    import transformers
+
+    auto_class = getattr(transformers, auto_class_name(spec.task, options["config"]))
+    try:
+        return auto_class.from_pretrained(files.folder, **options), ()
+    except ValueError as problem:
+        if "attention" not in str(problem).lower() or options["attn_implementation"] == "eager":
+            raise
+        if spec.wish.attention != "auto":
+            raise InvalidInput("error.attention_unknown_to_model", attention=spec.wish.attention) from problem
+    loaded = auto_class.from_pretrained(files.folder, **{**options, "attn_implementation": "eager"})
+    return loaded, (str(say("say.eager_instead", attention=options["attn_implementation"])),)
 
 
 def _lay_over(model: Any, adapter: Path, *, merge: bool) -> Any:

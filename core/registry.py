@@ -17,8 +17,9 @@ from core.catalogue import Catalogue, ModelSpec, find_task
 from core.errors import Busy, Cancelled, NotEnoughMemory, UnknownName
 from core.events import CancelToken
 from core.devices import Hardware
+from core.forecast import Forecast, Idle, forecast
 from core.hardware import probe
-from core.loading import LoadedModel, ModelFiles, Report
+from core.loading import LoadedModel, ModelFiles, Preview, Report
 from core.unload import return_memory_to_system
 from core.memory import resident_bytes
 from core.placement import ModelFacts, Placement, Wish, plan
@@ -83,6 +84,9 @@ class ModelLoader(Protocol):
 
     def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
         """Read what the planner must know."""
+
+    def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:
+        """Look at it from outside."""
 
     def load(self, spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
         """Bring it into memory."""
@@ -155,6 +159,13 @@ class Registry:
             order = {entry.key: place for place, entry in enumerate(self._idle(), start=1)}
             entries = sorted(self._entries.values(), key=lambda entry: entry.last_used, reverse=True)
             return [_resident(entry, order.get(entry.key)) for entry in entries]
+
+    def forecast(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Forecast:
+        """Return what borrowing `spec` would do, without loading or downloading weights."""
+        preview = self._loader.preview(spec, cancel)
+        with self._lock:
+            idle = [Idle(entry.key.name, entry.key.device, entry.measured_bytes) for entry in self._idle()]
+        return forecast(preview, self._probe(), spec.wish, idle, self._budget_left())
 
     def release(self, resident_id: str) -> Freed:
         """Unload one idle model; raises UnknownName if it is not here, Busy while it is borrowed."""

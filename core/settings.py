@@ -91,6 +91,11 @@ class Settings:
             raise NotAllowed("error.not_in_this_mode", capability=capability.value, mode=self.mode.value)
 
     @property
+    def alone(self) -> bool:
+        """True where every visitor is the one person who started this instance."""
+        return self.mode is Mode.LOCAL
+
+    @property
     def jobs_folder(self) -> Path:
         """Where long work keeps its records."""
         return self.home / "jobs"

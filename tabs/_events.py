@@ -21,6 +21,7 @@ from core.errors import AtelierError, Cancelled
 from core.events import CancelToken, Progress
 from core.words import Sentence, say
 from tabs._language import language_of
+from tabs._visitor import visitor_of
 
 log = logging.getLogger("atelier")
 
@@ -34,8 +35,8 @@ class Visit:
     """Who asks, and how to reach them while the work runs."""
 
     language: str = "en"
-    session: str = ""
-    user: str | None = None
+    visitor: str = ""
+    """A secret of this browser's (core: the owner of its jobs)."""
     cancel: CancelToken = field(default_factory=CancelToken)
     report: Callable[[Progress], None] = lambda _: None
 
@@ -72,6 +73,21 @@ def compute(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
     )
 
 
+def follow(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
+    """Wire a generator handler that watches long work; it computes nothing itself and so waits for nobody."""
+    return trigger(
+        _watching(handler),
+        inputs_kwargs=dict(endpoint.inputs),
+        outputs=list(endpoint.outputs),
+        api_name=endpoint.api_name,
+        api_description=inspect.getdoc(handler),
+        api_visibility=_visibility(endpoint),
+        concurrency_limit=None,
+        trigger_mode="once",
+        show_progress="hidden",
+    )
+
+
 def look_up(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
     """Wire a quick question or a stop: it never waits behind computing."""
     return trigger(
@@ -97,6 +113,19 @@ def _direct(handler: Handler) -> Handler:
         visit = _visit(request, CancelToken(), lambda _: None)
         try:
             return handler(visit, **values)
+        except Exception as problem:  # noqa: BLE001 sorted by in_words
+            raise in_words(problem, visit.language) from problem
+
+    return _named(event, handler)
+
+
+def _watching(handler: Handler) -> Handler:
+    """Run a generator handler in place; when the visitor leaves, only the watching ends."""
+
+    def event(request: gr.Request, **values: Any) -> Generator[Any]:
+        visit = _visit(request, CancelToken(), lambda _: None)
+        try:
+            yield from handler(visit, **values)
         except Exception as problem:  # noqa: BLE001 sorted by in_words
             raise in_words(problem, visit.language) from problem
 
@@ -179,8 +208,7 @@ def in_words(problem: Exception, language: str) -> gr.Error:
 def _visit(request: gr.Request, cancel: CancelToken, report: Callable[[Progress], None]) -> Visit:
     return Visit(
         language=language_of(request),
-        session=request.session_hash or "",
-        user=request.username,
+        visitor=visitor_of(request),
         cancel=cancel,
         report=report,
     )

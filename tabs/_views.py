@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from core.provenance import Provenance
+from core.events import Progress
 from core.words import Sentence, say
 
 
 def bars(rows: Iterable[tuple[str, float]]) -> str:
     """Draw (label, score 0…1) as horizontal bars with their numbers."""
-    lines = (
+    return f'<ol class="bars">{"".join(_bar(label, score, f"{score:.3f}") for label, score in rows)}</ol>'
+
+
+def _bar(label: str, share: float, number: str) -> str:
+    width = f"{max(min(share, 1.0), 0.0):.1%}"
+    return (
         f'<li><span class="bar-label">{escape(label)}</span>'
-        f'<span class="bar-track"><span class="bar-fill" style="width:{max(min(score, 1.0), 0.0):.1%}"></span></span>'
-        f'<span class="bar-score">{score:.3f}</span></li>'
-        for label, score in rows
+        f'<span class="bar-track"><span class="bar-fill" style="width:{width}"></span></span>'
+        f'<span class="bar-score">{escape(number)}</span></li>'
     )
-    return f'<ol class="bars">{"".join(lines)}</ol>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -33,14 +36,38 @@ def notes(sentences: Iterable[Sentence], language: str) -> str:
     return "".join(f'<p class="note">{escape(sentence.in_language(language))}</p>' for sentence in sentences)
 
 
-def ran_on(provenance: Provenance, language: str) -> str:
+def ran_on(provenance: Mapping[str, Any], language: str) -> str:
     """Draw the line under every result: which model, where, how, how long."""
-    model = f"{provenance.model} @ {provenance.revision[:12]}"
-    where = f"{provenance.device} · {provenance.dtype} · {provenance.attention}"
-    sentence = say("say.ran_on", model=model, where=where, seconds=f"{provenance.seconds:.2f}")
+    model = f"{provenance['model']} @ {provenance['revision'][:12]}"
+    where = " · ".join(provenance[name] for name in ("device", "dtype", "attention"))
+    sentence = say("say.ran_on", model=model, where=where, seconds=f"{provenance['seconds']:.2f}")
     return f'<p class="provenance">{escape(sentence.in_language(language))}</p>'
 
 
-def empty(sentence: Sentence, language: str = "en") -> str:
-    """Draw the state before the first result: what to do here."""
-    return f'<p class="empty">{escape(sentence.in_language(language))}</p>'
+def counts(rows: Sequence[Sequence[Any]]) -> str:
+    """Draw (name, count) as bars whose lengths are shares of the whole."""
+    whole = sum(count for _, count in rows) or 1
+    lines = (_bar(str(name), count / whole, f"{count:,} · {count / whole:.1%}") for name, count in rows)
+    return f'<ol class="bars">{"".join(lines)}</ol>'
+
+
+def progress_bar(state: Sentence, progress: Progress | None, language: str) -> str:
+    """Draw how far long work is: state, share done, rate and remaining time."""
+    head = f'<p class="job-state">{escape(state.in_language(language))}</p>'
+    if progress is None:
+        return head
+    share = progress.done / progress.total if progress.total else 0.0
+    remaining = progress.remaining_seconds
+    sentence = say(
+        "say.done_of",
+        done=progress.done,
+        total=progress.total,
+        rate=f"{progress.rate:,.1f}",
+        remaining="–" if remaining is None else f"{remaining:,.0f}",
+    )
+    return f'{head}<progress max="1" value="{share:.4f}"></progress><p>{escape(sentence.in_language(language))}</p>'
+
+
+def failure(sentence: Sentence, language: str) -> str:
+    """Draw why long work failed."""
+    return f'<p class="failure" role="alert">{escape(sentence.in_language(language))}</p>'

@@ -8,14 +8,14 @@ from core.atelier import Atelier
 from core.tasks.text.options import ModelOptions
 from tabs._form import control
 from tabs._language import word
-from tabs.text import classification
+from tabs.text import batch, classification
 
 TITLE = "tab.text"
 
 PANELS = (classification,)
 
 
-def build(atelier: Atelier) -> None:
+def build(atelier: Atelier, page: gr.Blocks) -> None:
     """Lay out one panel a task, and under them how the models shall run."""
     with gr.Accordion(word("text.placement"), open=False, render=False) as placement, gr.Row():
         wishes = {
@@ -25,4 +25,6 @@ def build(atelier: Atelier) -> None:
         for panel in PANELS:
             with gr.Tab(word(panel.TITLE), id=panel.TITLE):
                 panel.build(atelier, wishes)
+        with gr.Tab(word(batch.TITLE), id=batch.TITLE):
+            batch.build(atelier, wishes, page)
     placement.render()

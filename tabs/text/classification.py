@@ -34,5 +34,5 @@ def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
 
 def _show(answer: TextClassification, visit: Visit) -> Answer:
     view = bars((one.label, one.score) for one in answer.scores) + notes(answer.notes, visit.language)
-    view += ran_on(answer.provenance, visit.language)
-    return view, "", answer.result, answer.provenance.as_dict()
+    provenance = answer.provenance.as_dict()
+    return view + ran_on(provenance, visit.language), "", answer.result, provenance

@@ -1,0 +1,83 @@
+"""What a loaded model is made of and how fast it answers."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from core.loading import LoadedModel
+from core.provenance import Provenance
+from core.registry import Registry
+
+RUNS = 20
+PROBE = "The quick brown fox jumps over the lazy dog."
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Counts of numbers and tokens; seconds for one forward pass of the probe sentence."""
+
+    architecture: str
+    parameters: int
+    trainable: int
+    vocabulary: int
+    max_length: int
+    layers: int | None
+    hidden_size: int | None
+    labels: tuple[str, ...]
+    probe_tokens: int
+    latency_median_seconds: float
+    latency_min_seconds: float
+    latency_max_seconds: float
+    provenance: Provenance
+
+
+def diagnose(resident_id: str, registry: Registry) -> Diagnosis:
+    """Look into a model of the ledger and time RUNS forward passes; raises UnknownName if it is gone."""
+    started = time.perf_counter()
+    with registry.borrow(registry.loaded(resident_id)) as model:
+        tokens = model.tokenizer(PROBE, return_tensors="pt").to(model.model.device)
+        (seconds,) = registry.batcher.submit(("diagnosis", resident_id), [tokens], lambda all_: [_time(model, one) for one in all_])
+        config = model.model.config
+        return Diagnosis(
+            architecture=type(model.model).__name__,
+            parameters=sum(one.numel() for one in model.model.parameters()),
+            trainable=sum(one.numel() for one in model.model.parameters() if one.requires_grad),
+            vocabulary=len(model.tokenizer),
+            max_length=model.max_length,
+            layers=getattr(config, "num_hidden_layers", None),
+            hidden_size=getattr(config, "hidden_size", None),
+            labels=_labels(model),
+            probe_tokens=tokens["input_ids"].shape[1],
+            latency_median_seconds=statistics.median(seconds),
+            latency_min_seconds=min(seconds),
+            latency_max_seconds=max(seconds),
+            provenance=model.provenance(time.perf_counter() - started),
+        )
+
+
+def _labels(model: LoadedModel) -> tuple[str, ...]:
+    """Return the names of the head's outputs; a model without a head has none (transformers invents two)."""
+    has_head = type(model.model).__name__.endswith("Classification")
+    return tuple(model.model.config.id2label.values()) if has_head else ()
+
+
+def _time(model: LoadedModel, tokens: dict[str, object]) -> list[float]:
+    """Return RUNS timings; the first pass, which warms up, is not counted."""
+    import torch
+
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(RUNS + 1):
+            started = time.perf_counter()
+            output = model.model.get_encoder()(**tokens) if model.model.config.is_encoder_decoder else model.model(**tokens)
+            _synchronise(output)
+            seconds.append(time.perf_counter() - started)
+    return seconds[1:]
+
+
+def _synchronise(output: object) -> None:
+    """Wait for an accelerator: copying one number to the host does, on every kind of device."""
+    first = next(iter(output.values()))  # type: ignore[attr-defined]
+    first.flatten()[0].item()

@@ -1,0 +1,210 @@
+"""One task over a whole file: the work of a text_batch job.
+
+The job's folder holds everything: a copy of the upload, `rows.jsonl` with one line a finished row (so that a stop, a
+crash or a reload loses nothing that was done), and at the end the table as CSV and Parquet.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core.catalogue import find_task
+from core.errors import AtelierError, InvalidInput
+from core.events import Progress
+from core.fields import choice, text
+from core.jobs import JobHandle
+from core.loading import LoadedModel
+from core.registry import Registry
+from core.settings import LIMITS
+from core.tables import Table, guess_text_column, read_table, write_csv, write_parquet
+from core.tasks.text.encoder import Lane
+from core.tasks.text.options import ModelOptions
+from core.tasks.text.row_tasks import ROW_TASKS, RowTask
+
+KIND = "text_batch"
+ROWS_AT_ONCE = 256
+"""Rows tokenised, sorted by length and written together; a stop waits for one forward pass of these, not for all."""
+
+ROWS_FILE, SUMMARY_FILE, INPUT_NAME = "rows.jsonl", "summary.json", "input"
+TABLE_NAMES = ("result.csv", "result.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextBatchSettings(ModelOptions):
+    """Which column of which file, and what to do with each of its texts."""
+
+    file: str
+    column: str = text(limit=500, optional=True)
+    task: str = choice("text-classification", tuple(ROW_TASKS))
+    labels: str = text(limit=5_000, optional=True)
+    question: str = text(limit=1_000, optional=True)
+
+    def __post_init__(self) -> None:
+        """Read old task names, then refuse what lies outside the limits or lacks its partner."""
+        object.__setattr__(self, "task", find_task(self.task).name)
+        super().__post_init__()
+        if self.task == "zero-shot-classification" and not self.labels.strip():
+            raise InvalidInput("error.labels_missing")
+        if self.task == "question-answering" and not self.question.strip():
+            raise InvalidInput("error.question_missing")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one row: its place in the file, its result in the pipeline's format, or why there is none."""
+
+    place: int
+    result: Any = None
+    problem: str | None = None
+    blank: bool = False
+
+
+def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -> None:
+    """Work through the file; rows keep their order, blank rows are kept and marked, a bad row fails alone."""
+    upload = Path(settings.file)
+    table = read_table(upload)
+    texts = table.column(settings.column or guess_text_column(table))
+    shutil.copyfile(upload, job.result_folder / f"{INPUT_NAME}{upload.suffix.lower()}")  # Gradio sweeps its own
+    lane = Lane(background=True, cancel=job.cancel, report=job.report)
+    try:
+        with registry.borrow(settings.spec(registry, settings.task), cancel=lane.cancel, report=lane.report) as model:
+            worker = _Worker(ROW_TASKS[settings.task], settings, registry, model, lane)
+            _work_through(job, worker, table, texts)
+    finally:
+        collect(job.result_folder, settings)
+
+
+def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence[Any]) -> None:
+    started = time.perf_counter()
+    counts: Counter[str] = Counter()
+    with (job.result_folder / ROWS_FILE).open("a", encoding="utf-8") as file:
+        for start in range(0, len(texts), ROWS_AT_ONCE):
+            job.cancel.check()
+            places = range(start, min(start + ROWS_AT_ONCE, len(texts)))
+            rows = list(worker.rows(places, table, texts))
+            file.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
+            file.flush()
+            counts.update(dict(distribution(rows, worker.settings.task)))
+            seconds = time.perf_counter() - started
+            provenance = worker.model.provenance(seconds).as_dict()
+            (job.result_folder / SUMMARY_FILE).write_text(json.dumps(provenance), encoding="utf-8")
+            job.emit("distribution", counts.most_common())
+            job.report(Progress("rows", places[-1] + 1, len(texts), seconds))
+
+
+@dataclass(frozen=True)
+class _Worker:
+    task: RowTask
+    settings: TextBatchSettings
+    registry: Registry
+    model: LoadedModel
+    lane: Lane
+
+    def rows(self, places: range, table: Table, texts: Sequence[Any]) -> Iterator[Row]:
+        """Yield one Row a place, in order."""
+        done: dict[int, Row] = {}
+        for place in places:
+            if row := _without_model(place, texts[place], table):
+                done[place] = row
+        left = [place for place in places if place not in done]
+        done.update(self._answered(left, [str(texts[place]) for place in left]))
+        yield from (done[place] for place in places)
+
+    def _answered(self, places: Sequence[int], texts: Sequence[str]) -> dict[int, Row]:
+        """Ask the model for all at once; if that fails, one by one, so that only the bad row fails."""
+        if not places:
+            return {}
+        try:
+            results = self.task.run(texts, self.settings, self.registry, self.model, self.lane)
+        except Exception as problem:  # noqa: BLE001 the row's own, unless somebody asked to stop
+            if self.lane.cancel:
+                self.lane.cancel.check()
+            if len(places) == 1:
+                return {places[0]: Row(places[0], problem=_told(problem))}
+            alone = (self._answered([place], [one]) for place, one in zip(places, texts, strict=True))
+            return {place: row for rows in alone for place, row in rows.items()}
+        return {place: Row(place, result=result) for place, result in zip(places, results, strict=True)}
+
+
+def _told(problem: Exception) -> str:
+    return str(problem) if isinstance(problem, AtelierError) else f"{type(problem).__name__}: {problem}"
+
+
+def _without_model(place: int, cell: Any, table: Table) -> Row | None:
+    """Return the row that needs no model: unreadable, blank or too long."""
+    if place in table.problems:
+        return Row(place, problem=str(table.problems[place]))
+    if cell is None or not str(cell).strip():
+        return Row(place, blank=True)
+    if len(str(cell)) > LIMITS.batch_text_characters:
+        error = InvalidInput(
+            "error.text_too_long", name="text", length=len(str(cell)), limit=LIMITS.batch_text_characters
+        )
+        return Row(place, problem=str(error))
+    return None
+
+
+def read_rows(result_folder: Path) -> list[Row]:
+    """Return the rows done so far; a last line torn by a crash is left out."""
+    path, rows = result_folder / ROWS_FILE, []
+    if not path.exists():
+        return rows
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(Row(**json.loads(line)))
+        except ValueError:
+            break
+    return rows
+
+
+def collect(result_folder: Path, settings: TextBatchSettings) -> list[Path]:
+    """Write the finished rows beside their original columns as CSV and Parquet; returns both paths, or none."""
+    rows = read_rows(result_folder)
+    upload = next(result_folder.glob(f"{INPUT_NAME}.*"), None)
+    if not rows or upload is None:
+        return []
+    table, task = read_table(upload), ROW_TASKS[settings.task]
+    made = [_output(table.rows[row.place], row, task) for row in rows]
+    columns = [*table.columns, *_free_names(table, (*task.columns, "status"))]
+    paths = [result_folder / name for name in TABLE_NAMES]
+    write_csv(paths[0], columns, made)
+    write_parquet(paths[1], columns, made)
+    return paths
+
+
+def _free_names(table: Table, names: Sequence[str]) -> list[str]:
+    return [_free(name, table.columns) for name in names]
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Never overwrite a column of the user's: label becomes predicted_label where label exists."""
+    return f"predicted_{name}" if name in taken else name
+
+
+def _output(original: dict[str, Any], row: Row, task: RowTask) -> dict[str, Any]:
+    status = row.problem or ("blank" if row.blank else "ok")
+    cells = task.cells(row.result) if row.result is not None else {}
+    own = {**dict.fromkeys(task.columns), **cells, "status": status}
+    return {**original, **{_free(name, tuple(original)): cell for name, cell in own.items()}}
+
+
+def status_counts(rows: Sequence[Row]) -> dict[str, int]:
+    """Count rows that were answered, blank, or failed."""
+    blank, failed = sum(row.blank for row in rows), sum(row.problem is not None for row in rows)
+    return {"ok": len(rows) - blank - failed, "blank": blank, "failed": failed}
+
+
+def distribution(rows: Sequence[Row], task: str) -> list[tuple[str, int]]:
+    """Count what the answers say (labels, entity types, answered or not), the most frequent first."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        if row.result is not None:
+            counts.update(ROW_TASKS[task].categories(row.result))
+    return counts.most_common()
