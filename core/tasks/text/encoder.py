@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from core.batching import LARGEST_BATCH
 from core.events import CancelToken
 from core.loading import LoadedModel, Report
+from core.provenance import Provenance
 from core.registry import Registry
 from core.words import Sentence, say
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 TOKENS_AT_ONCE = 2048
 """Padded tokens in one forward pass: enough to fill two cores, little enough to stay in their caches."""
+
+_TOKENIZING = threading.Lock()
+"""Truncation is a state of the tokenizer, set before each call: of two threads at once, one gets the other's cut."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +48,26 @@ Read = Callable[[Any, "torch.Tensor"], Sequence[Any]]
 """(model output, attention mask (batch, length)) → one value a text."""
 
 
-def encode(model: LoadedModel, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Encoded]:
-    """Tokenise texts (or text pairs, cutting the longer of the two) to at most the model's own length."""
-    whole = model.tokenizer(list(texts), list(pairs) if pairs else None, truncation=False, verbose=False)
+def tokenize(model: LoadedModel, *columns: Sequence[str], **options: Any) -> Any:
+    """Call the model's tokenizer with columns of texts; one call at a time, whatever the thread."""
+    with _TOKENIZING:
+        return model.tokenizer(*(list(column) for column in columns), verbose=False, **options)
+
+
+def encode(
+    model: LoadedModel, texts: Sequence[str], pairs: Sequence[str] | None = None, truncation: str = "longest_first"
+) -> list[Encoded]:
+    """Tokenize texts (or text pairs) to at most the model's own length; `truncation` says which of a pair is cut."""
+    columns = (texts,) if pairs is None else (texts, pairs)
+    if not texts:
+        return []
+    whole = tokenize(model, *columns, truncation=False)
     lengths = [len(ids) for ids in whole["input_ids"]]
     if max(lengths) > model.max_length:
-        whole = model.tokenizer(
-            list(texts),
-            list(pairs) if pairs else None,
-            truncation="longest_first" if pairs else True,
-            max_length=model.max_length,
-        )
+        whole = tokenize(model, *columns, truncation=truncation, max_length=model.max_length)
     types = whole.get("token_type_ids") or [[0] * len(ids) for ids in whole["input_ids"]]
-    return [Encoded(tuple(ids), tuple(kinds), n) for ids, kinds, n in zip(whole["input_ids"], types, lengths, strict=True)]
+    rows = zip(whole["input_ids"], types, lengths, strict=True)
+    return [Encoded(tuple(ids), tuple(kinds), length) for ids, kinds, length in rows]
 
 
 def cut_note(model: LoadedModel, encoded: Sequence[Encoded]) -> Sentence | None:
@@ -65,21 +78,54 @@ def cut_note(model: LoadedModel, encoded: Sequence[Encoded]) -> Sentence | None:
     return say("say.text_cut", read=model.max_length, length=longest)
 
 
+def with_notes(provenance: Provenance, notes: Iterable[Sentence]) -> Provenance:
+    """Return the provenance with the notes among its fallbacks, so that a script reads them, too."""
+    return replace(provenance, fallbacks=(*provenance.fallbacks, *map(str, notes)))
+
+
 def forward(
     registry: Registry, model: LoadedModel, encoded: Sequence[Encoded], read: Read, lane: Lane = INTERACTIVE
 ) -> list[Any]:
-    """Run the model over `encoded` and return what `read` takes from its output, one value a text, in order."""
+    """Run the model over `encoded` and return what `read` takes from its output, one value a text, in order.
+
+    More than LARGEST_BATCH texts go in several turns, the longest first, so that others get in between and a stop
+    request is heard.
+    """
 
     def run(items: Sequence[Encoded]) -> list[Any]:
         return _run(model, items, read)
 
     group = (id(model.model), read)
-    return registry.batcher.submit(group, encoded, run, background=lane.background, cancel=lane.cancel)
+    results: list[Any] = [None] * len(encoded)
+    order = sorted(range(len(encoded)), key=lambda place: len(encoded[place].ids), reverse=True)
+    for first in range(0, len(order), LARGEST_BATCH):
+        places = order[first : first + LARGEST_BATCH]
+        items = [encoded[place] for place in places]
+        values = registry.batcher.submit(group, items, run, background=lane.background, cancel=lane.cancel)
+        for place, value in zip(places, values, strict=True):
+            results[place] = value
+    return results
 
 
 def read_logits(output: Any, _: torch.Tensor) -> list[torch.Tensor]:
-    """Take the logits of each text as float32: (labels,) for a sequence, (length, labels) for tokens."""
+    """Take the logits of each text as float32: (labels,)."""
     return list(output.logits.float().cpu())
+
+
+def read_token_logits(output: Any, mask: torch.Tensor) -> list[torch.Tensor]:
+    """Take the logits of each token as float32: (length, labels), without padding."""
+    return _without_padding(output.logits, mask)
+
+
+def read_span_logits(output: Any, mask: torch.Tensor) -> list[torch.Tensor]:
+    """Take the logits of beginning and ending at each token as float32: (length, 2), without padding."""
+    import torch
+
+    return _without_padding(torch.stack([output.start_logits, output.end_logits], dim=-1), mask)
+
+
+def _without_padding(logits: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
+    return [row[kept] for row, kept in zip(logits.float().cpu(), mask.bool().cpu(), strict=True)]
 
 
 def _run(model: LoadedModel, items: Sequence[Encoded], read: Read) -> list[Any]:

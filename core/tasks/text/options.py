@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from core.catalogue import ModelSpec
+from core.errors import InvalidInput
 from core.fields import choice, enforce
 from core.placement import Wish
 from core.registry import Registry
@@ -23,6 +24,10 @@ class ModelOptions:
     def __post_init__(self) -> None:
         """Refuse what lies outside the limits."""
         enforce(self)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type in {"bool", bool} and not isinstance(value, bool):  # "false" is a true string
+                raise InvalidInput("error.not_a_flag", name=field.name, value=value)
 
     def spec(self, registry: Registry, task: str) -> ModelSpec:
         """Return the model that these options mean for `task`."""

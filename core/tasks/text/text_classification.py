@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.fields import choice, number, text
@@ -12,7 +12,8 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Lane, cut_note, encode, forward, read_logits
+from core.tasks.text.encoder import INTERACTIVE, Lane, cut_note, encode, forward, read_logits, with_notes
+from core.tasks.text.label_score import LabelScore
 from core.tasks.text.options import ModelOptions
 from core.words import Sentence
 
@@ -29,14 +30,6 @@ class TextClassificationSettings(ModelOptions):
     text: str = text(limit=LIMITS.text_characters)
     top_k: int = number(5, low=1, high=100)
     function_to_apply: str = choice("default", ("default", "softmax", "sigmoid", "none"))
-
-
-@dataclass(frozen=True)
-class LabelScore:
-    """A label and how sure the model is of it."""
-
-    label: str
-    score: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ def classify_text(
         note = cut_note(model, encoded)
         provenance = model.provenance(time.perf_counter() - started)
     notes = (note,) if note else ()
-    return TextClassification(scores, replace(provenance, fallbacks=(*provenance.fallbacks, *map(str, notes))), notes)
+    return TextClassification(scores, with_notes(provenance, notes), notes)
 
 
 def classify_texts(
