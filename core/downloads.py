@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from pathlib import Path
 
 from core.errors import DamagedDownload, DiskFull
 from core.events import CancelToken, Progress
-from core.repository import COMMIT, RepoFile, Repository
+from core.hub_cache import Cache, size_of
+from core.repository import RepoFile, Repository
 from core.words import in_bytes
 
 MARGIN = 1.1
@@ -53,69 +53,6 @@ class Meter:
         if self._report and (now - self._reported >= REPORT_EVERY or self._done == self._total):
             self._reported = now
             self._report(Progress(self._phase, self._done, self._total, now - self._began))
-
-
-@dataclass(frozen=True)
-class Cache:
-    """One repository's folder in huggingface_hub's cache, read without network."""
-
-    root: Path
-    repo_id: str
-
-    @property
-    def folder(self) -> Path:
-        """The repository's own folder."""
-        from huggingface_hub.file_download import repo_folder_name
-
-        return self.root / repo_folder_name(repo_id=self.repo_id, repo_type="model")
-
-    def snapshot(self, commit: str) -> Path:
-        """Return the folder that from_pretrained gets."""
-        return self.folder / "snapshots" / commit
-
-    def blob(self, sha256: str) -> Path:
-        """Return where the bytes of a large file lie, once."""
-        return self.folder / "blobs" / sha256
-
-    def partial(self, sha256: str) -> Path:
-        """Return where the bytes of a large file gather until they are all there."""
-        return self.folder / "blobs" / f"{sha256}.incomplete"
-
-    def marker(self, sha256: str) -> Path:
-        """Return the file that remembers that a blob was checked: its size and modification time then."""
-        return self.folder / ".verified" / sha256
-
-    def missing_bytes(self, file: RepoFile, commit: str) -> int:
-        """Return how much of `file` would have to be fetched now."""
-        if (self.snapshot(commit) / file.name).is_file():
-            return 0
-        if not file.sha256:
-            return file.size_bytes
-        if self.blob(file.sha256).is_file():
-            return 0
-        return max(file.size_bytes - size_of(self.partial(file.sha256)), 0)
-
-    def commit_of(self, revision: str) -> str | None:
-        """Return the commit that a branch or tag meant when it was last seen; None if it never was."""
-        if COMMIT.fullmatch(revision):
-            return revision
-        path = self.folder / "refs" / revision
-        return path.read_text(encoding="ascii").strip() if path.is_file() else None
-
-    def remember_revision(self, revision: str, commit: str) -> None:
-        """Write down what a branch or tag means, so that it can be found offline."""
-        if self.commit_of(revision) == commit or not os.access(self.folder, os.W_OK):
-            return
-        path = self.folder / "refs" / revision
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-        beside.write_text(commit, encoding="ascii")
-        beside.replace(path)
-
-
-def size_of(path: Path) -> int:
-    """Return a file's size in bytes, 0 if there is none."""
-    return path.stat().st_size if path.is_file() else 0
 
 
 @dataclass(frozen=True)
@@ -215,6 +152,7 @@ class Download:
         """Continue after each cut; give up when several attempts in a row bring no new byte."""
         idle = 0
         while (have := size_of(partial)) < file.size_bytes:
+            self.cancel.check()
             problem = self._stream(file, partial, meter)
             idle = 0 if size_of(partial) > have else idle + 1
             if problem and idle > len(PAUSES):

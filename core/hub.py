@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -11,18 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.downloads import Cache, Download
-from core.errors import HubUnreachable, InvalidInput, NotAModel
+from core.downloads import Download
+from core.errors import HubUnreachable, InvalidInput
 from core.events import CancelToken, Progress
+from core.hub_cache import CONFIGURATIONS, Cache, read_object
 from core.hub_errors import Place, in_our_words
 from core.repository import (
     COMMIT,
-    SHA256,
     RepoFile,
     Repository,
     choose_weights,
     is_complete,
     require_weights,
+    valid_sha256,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ LOOK_UP_SECONDS = 10
 """How long the Hub may take to answer a look-up."""
 _REVISION = re.compile(r"[\w.][\w./-]{0,199}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+")
-_CONFIGURATIONS = ("config.json", "adapter_config.json", "model_index.json")
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ class Hub:
         if not info.sha or not COMMIT.fullmatch(info.sha) or info.siblings is None:
             raise HubUnreachable("error.hub_not_a_hub", **place.values)
         files = tuple(
-            RepoFile(file.rfilename, file.size or 0, _valid_sha256(file.lfs.sha256 if file.lfs else None))
+            RepoFile(file.rfilename, file.size or 0, valid_sha256(file.lfs.sha256 if file.lfs else None))
             for file in info.siblings
         )
         tags = info.tags or ()
@@ -209,11 +208,10 @@ class Hub:
         """Answer from the cache; raises `silence` if the revision was never downloaded, or not all of it."""
         cache = self._cache_of(place.repo_id)
         commit = cache.commit_of(place.revision)
-        files = _files_in(cache.snapshot(commit)) if commit else ()
+        files = cache.files(commit) if commit else ()
         weights = choose_weights(files)
         if not commit or not is_complete(weights):
             raise silence
-        config = _read_configuration(cache.snapshot(commit))
         return Repository(
             repo_id=place.repo_id,
             revision=place.revision,
@@ -221,7 +219,7 @@ class Hub:
             files=files,
             weights=weights,
             download_bytes=0,
-            has_remote_code="auto_map" in config,
+            has_remote_code="auto_map" in cache.configuration(commit),
             cached=True,
         )
 
@@ -250,7 +248,7 @@ class Hub:
 
     def _configuration(self, repository: Repository) -> Mapping[str, Any]:
         names = {file.name for file in repository.files}
-        name = next((name for name in _CONFIGURATIONS if name in names), None)
+        name = next((name for name in CONFIGURATIONS if name in names), None)
         if name is None:
             return {}
         path = self._api.hf_hub_download(
@@ -260,7 +258,7 @@ class Hub:
             cache_dir=self.cache,
             local_files_only=self.offline,
         )
-        return _read_object(Path(path))
+        return read_object(Path(path))
 
 
 def _total(counts: Iterable[Mapping[Any, int]]) -> Counter[str]:
@@ -268,36 +266,3 @@ def _total(counts: Iterable[Mapping[Any, int]]) -> Counter[str]:
     for count in counts:
         total.update(count)
     return total
-
-
-def _valid_sha256(value: str | None) -> str | None:
-    return value if value and SHA256.fullmatch(value) else None
-
-
-def _files_in(snapshot: Path) -> tuple[RepoFile, ...]:
-    """List a snapshot; the blob that a file links to is named by its sha256 if the file is large."""
-    paths = sorted(path for path in snapshot.rglob("*") if path.is_file())
-    return tuple(
-        RepoFile(path.relative_to(snapshot).as_posix(), path.stat().st_size, _valid_sha256(_blob_name(path)))
-        for path in paths
-    )
-
-
-def _blob_name(path: Path) -> str | None:
-    return path.readlink().name if path.is_symlink() else None
-
-
-def _read_configuration(snapshot: Path) -> Mapping[str, Any]:
-    path = next((snapshot / name for name in _CONFIGURATIONS if (snapshot / name).is_file()), None)
-    return _read_object(path) if path else {}
-
-
-def _read_object(path: Path) -> Mapping[str, Any]:
-    """Return the JSON object in a file; raises NotAModel if it holds anything else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise NotAModel("error.hub_bad_config", file=path.name) from problem
-    if not isinstance(content, dict):
-        raise NotAModel("error.hub_bad_config", file=path.name)
-    return content

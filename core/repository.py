@@ -23,6 +23,11 @@ _PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
 _TRAINING_PICKLES = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state.*)\.(bin|pt|pth)")
 
 
+def valid_sha256(value: str | None) -> str | None:
+    """Return `value` if it is a sha256 in hexadecimal, None otherwise: it becomes a file name."""
+    return value if value and SHA256.fullmatch(value) else None
+
+
 @dataclass(frozen=True)
 class RepoFile:
     """One file: name inside the repository, size in bytes, and the sha256 the Hub promises (large files only)."""

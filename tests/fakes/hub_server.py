@@ -1,6 +1,6 @@
 """A Hub in miniature: a real HTTP server on the loopback that speaks what huggingface_hub 2.4 asks.
 
-Large files (suffixes of LARGE) are answered as the Hub does: a redirect from /resolve/ to another host name (localhost
+Large files (see `is_large`) are answered as the Hub does: a redirect from /resolve/ to another host name (localhost
 instead of 127.0.0.1) that stands for the content network and must never see a token.
 
     with FakeHub() as hub:
@@ -16,62 +16,12 @@ import json
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-LARGE = (".safetensors", ".bin", ".pt", ".h5", ".msgpack", ".onnx", ".model")
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request as it arrived."""
-
-    method: str
-    path: str
-    range: str | None
-    host: str
-    authorization: str | None
-
-
-@dataclass
-class FakeRepository:
-    """One repository as the server sees it."""
-
-    folder: Path
-    revisions: dict[str, str]
-    gated: bool
-    private: bool
-    description: dict[str, Any]
-    commits: set[str] = field(default_factory=set)
-
-    def commit_of(self, revision: str) -> str | None:
-        """Resolve a branch, tag or commit."""
-        return revision if revision in self.commits else self.revisions.get(revision)
-
-    def names(self) -> list[str]:
-        """Every file, relative to the root."""
-        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
-
-
-@dataclass
-class Trouble:
-    """What goes wrong with the content of a file, `times` times (None = always)."""
-
-    kind: str
-    times: int | None
-    after: int = 0
-    hold: threading.Event | None = None
-
-    def happens(self) -> bool:
-        """Use up one occurrence."""
-        if self.times == 0:
-            return False
-        if self.times is not None:
-            self.times -= 1
-        return True
+from tests.fakes.hub_content import FakeRepository, Request, Trouble, git_hash, is_large
 
 
 class FakeHub:
@@ -83,7 +33,7 @@ class FakeHub:
         self.requests: list[Request] = []
         self.tokens = set(tokens)
         self.allowed: set[str] = set()
-        self.troubles: dict[str, Trouble] = {}
+        self.troubles: dict[str, list[Trouble]] = {}
         self.refusals: list[tuple[int, bytes, Mapping[str, str]]] = []
         self.always: tuple[int, bytes, Mapping[str, str]] | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
@@ -99,7 +49,7 @@ class FakeHub:
         """The address to give to `Hub`."""
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> FakeHub:
+    def __enter__(self) -> Self:
         """Start serving."""
         from huggingface_hub import close_session, constants
 
@@ -112,7 +62,7 @@ class FakeHub:
         """Stop serving, and put the offline mode back."""
         from huggingface_hub import close_session, constants
 
-        for trouble in self.troubles.values():
+        for trouble in (trouble for queue in self.troubles.values() for trouble in queue):
             if trouble.hold:
                 trouble.hold.set()
         constants.HF_HUB_OFFLINE = self._was_offline
@@ -120,7 +70,7 @@ class FakeHub:
         self._server.shutdown()
         self._server.server_close()
 
-    def add(  # noqa: PLR0913 a description with defaults
+    def add(
         self,
         repo_id: str,
         folder: Path,
@@ -144,21 +94,21 @@ class FakeHub:
         return commit
 
     def cut(self, name: str, after: int, times: int | None = 1) -> None:
-        """Break the connection after `after` bytes of `name`."""
-        self.troubles[name] = Trouble("cut", times, after)
+        """Break the connection after `after` bytes of each answer for `name`; the next call takes over after it."""
+        self._trouble(name, Trouble("cut", times, after))
 
     def corrupt(self, name: str, times: int | None = None) -> None:
         """Send other bytes of the same length."""
-        self.troubles[name] = Trouble("corrupt", times)
+        self._trouble(name, Trouble("corrupt", times))
 
     def ignore_range(self, name: str) -> None:
         """Answer 200 with everything, whatever was asked."""
-        self.troubles[name] = Trouble("ignore_range", None)
+        self._trouble(name, Trouble("ignore_range", None))
 
     def hold(self, name: str, after: int) -> threading.Event:
         """Send `after` bytes of `name`, then nothing until the returned event is set."""
         event = threading.Event()
-        self.troubles[name] = Trouble("hold", 1, after, event)
+        self._trouble(name, Trouble("hold", 1, after, event))
         return event
 
     def refuse(
@@ -171,6 +121,13 @@ class FakeHub:
         else:
             self.refusals.extend([answer] * times)
 
+    def _trouble(self, name: str, trouble: Trouble) -> None:
+        self.troubles.setdefault(name, []).append(trouble)
+
+    def next_trouble(self, name: str) -> Trouble | None:
+        """Use up one occurrence of what is to go wrong with `name`, first in, first out."""
+        return next((trouble for trouble in self.troubles.get(name, ()) if trouble.happens()), None)
+
     def recover(self) -> None:
         """End every trouble."""
         self.troubles.clear()
@@ -179,7 +136,7 @@ class FakeHub:
 
     def asked(self, method: str, name: str) -> list[Request]:
         """Return the requests of this method for this file that reached the content (not the redirects to it)."""
-        ends = (f"/content/{name}",) if name.endswith(LARGE) and method == "GET" else (f"/{name}",)
+        ends = (f"/content/{name}",) if is_large(name) and method == "GET" else (f"/{name}",)
         return [
             request for request in self.requests
             if request.method == method and urlsplit(request.path).path.endswith(ends)
@@ -236,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
             "gated": "manual" if repository.gated else False,
             "library_name": "transformers",
             "tags": [],
-            "siblings": [self._sibling(repository, name) for name in repository.names()],
+            "siblings": [repository.sibling(name, blobs="blobs=" in self.path) for name in repository.names()],
             **repository.description,
         }
         self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
@@ -248,25 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not repository.commit_of(revision):
             self._refuse(404, "RevisionNotFound")
             return
-        entries = []
-        for name in repository.names():
-            content = (repository.folder / name).read_bytes()
-            entry = {"type": "file", "path": name, "size": len(content), "oid": _git_hash(content)}
-            if name.endswith(LARGE):
-                entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
-            entries.append(entry)
+        entries = [repository.entry(name) for name in repository.names()]
         self._send(200, json.dumps(entries).encode(), {"Content-Type": "application/json"})
-
-    def _sibling(self, repository: FakeRepository, name: str) -> dict[str, Any]:
-        content = (repository.folder / name).read_bytes()
-        sibling: dict[str, Any] = {"rfilename": name}
-        if "blobs=" not in self.path:
-            return sibling
-        sibling |= {"size": len(content), "blobId": _git_hash(content)}
-        if name.endswith(LARGE):
-            sha256 = hashlib.sha256(content).hexdigest()
-            sibling["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 134}
-        return sibling
 
     def _resolve(self, repo_id: str, revision: str, name: str) -> None:
         repository = self._repository(repo_id, content=True)
@@ -277,11 +217,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "RevisionNotFound")
         elif name not in repository.names():
             self._refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
-        elif name.endswith(LARGE):
+        elif is_large(name):
             self._redirect(repo_id, name, commit, (repository.folder / name).read_bytes())
         else:
             content = (repository.folder / name).read_bytes()
-            self._send_content(content, name, {"ETag": f'"{_git_hash(content)}"', "X-Repo-Commit": commit})
+            self._send_content(content, name, {"ETag": f'"{git_hash(content)}"', "X-Repo-Commit": commit})
 
     def _redirect(self, repo_id: str, name: str, commit: str, content: bytes) -> None:
         self._send(302, b"", {
@@ -311,8 +251,8 @@ class _Handler(BaseHTTPRequestHandler):
         return repository
 
     def _send_content(self, content: bytes, name: str, headers: Mapping[str, str]) -> None:
-        trouble = self.hub.troubles.get(name) if self.command == "GET" else None
-        kind = trouble.kind if trouble and trouble.happens() else ""
+        trouble = self.hub.next_trouble(name) if self.command == "GET" else None
+        kind = trouble.kind if trouble else ""
         if kind == "corrupt":
             content = bytes(byte ^ 0xFF for byte in content)
         span = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers["Range"] or "")
@@ -351,7 +291,3 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body if only is None else only)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-
-
-def _git_hash(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324 as git does

@@ -18,14 +18,20 @@ WORDS = (
     "who when this that it i we you love hate very never always . , ? ! ' -"
 ).split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+CLUTTER = (
+    "pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack", "modeling_x.py",
+    "README.md", "trainer_state.json", "model.fp16.safetensors", "onnx/model.onnx", "onnx/config.json",
+)
+"""What repositories hold beside what loading needs."""
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def tiny_bert(
     folder: Path, task: str = "sequence-classification", labels: Sequence[str] | None = None, seed: int = 0
 ) -> Path:
-    """Write a BERT (hidden size 32, 2 layers) for `task` (a key of HEADS) with its WordPiece tokenizer; same seed,
-    same bytes. The caller's random state is left as it was. Returns the folder.
+    """Write a BERT (hidden size 32, 2 layers) for `task` (a key of HEADS) with its WordPiece tokenizer.
+
+    Same seed, same bytes; the caller's random state is left as it was. Returns the folder.
     """
     import torch
     import transformers
@@ -49,6 +55,33 @@ def tiny_bert(
     model.eval().save_pretrained(folder)
     _write_tokenizer(folder, vocabulary)
     return folder
+
+
+def cluttered_repository(folder: Path, numbers: int = 200) -> Path:
+    """Write `numbers` float32 and 20 float16 parameters, a configuration, two small texts and CLUTTER; no torch."""
+    import numpy
+    from safetensors.numpy import save_file
+
+    (folder / "onnx").mkdir(parents=True)
+    values = numpy.random.default_rng(0).random(numbers, numpy.float32)
+    save_file({"weight": values, "bias": numpy.ones(20, numpy.float16)}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "architectures": ["BertModel"]}))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "vocab.txt").write_text("a\nb\n")
+    for name in CLUTTER:
+        (folder / name).write_bytes(b"clutter")
+    return folder
+
+
+def cut_into_shards(folder: Path, count: int) -> None:
+    """Replace model.safetensors by `count` shards; the n-th holds n parameters."""
+    import numpy
+    from safetensors.numpy import save_file
+
+    (folder / "model.safetensors").unlink()
+    for index in range(1, count + 1):
+        name = f"model-{index:05}-of-{count:05}.safetensors"
+        save_file({f"part{index}": numpy.ones(index, numpy.float32)}, folder / name)
 
 
 def vocabulary_of_tiny_bert() -> tuple[str, ...]:
