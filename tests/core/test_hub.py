@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_look_up_of_a_tag(server: FakeHub, hub: Hub, model: Path) -> None:
 
 
 @pytest.mark.parametrize("description", [{"tags": ["custom_code"]}, {"config": {"auto_map": {"AutoModel": "x.Y"}}}])
-def test_remote_code_is_told(server: FakeHub, hub: Hub, model: Path, description: dict[str, object]) -> None:
+def test_remote_code_is_told(server: FakeHub, hub: Hub, model: Path, description: dict[str, Any]) -> None:
     """A repository with code of its own says so."""
     server.add("org/name", model, **description)
     assert hub.look_up("org/name").has_remote_code
