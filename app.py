@@ -24,15 +24,16 @@ def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""
     import gradio as gr
 
-    from tabs import text
+    from tabs import _footer, models, text
     from tabs._language import language_links, word
 
     with gr.Blocks(title="Atelier", delete_cache=(600, 86_400)) as page:
-        gr.HTML(language_links())
+        gr.HTML(language_links(), elem_id="languages")
         with gr.Tabs():
-            for tab in (text,):
-                with gr.Tab(word(tab.TITLE), id=tab.TITLE):
-                    tab.build(atelier, page)
+            for tab in (text, models):
+                with gr.Tab(word(tab.TITLE), id=tab.TITLE) as opened:
+                    tab.build(atelier, page, opened)
+        _footer.build(atelier, page)
     return page
 
 

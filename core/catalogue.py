@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName
 from core.placement import Wish
@@ -145,9 +146,9 @@ def starter_folder(name: str) -> Path:
     return STARTERS_FOLDER / name.removeprefix("starter/")
 
 
-def starter_metrics(name: str) -> dict[str, object]:
+def starter_metrics(name: str) -> dict[str, Any]:
     """Return a starter's metrics.json: what it was measured to do."""
-    found: dict[str, object] = json.loads((starter_folder(name) / "metrics.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((starter_folder(name) / "metrics.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -168,17 +169,19 @@ class Catalogue:
         """Read "starter/x", "org/model[@revision][+org/adapter[@revision]]" or a folder path."""
         known = find_task(task)
         wanted = (name or "").strip() or known.starter
-        make = lambda **values: ModelSpec(task=known.name, wish=wish or Wish(), **values)  # noqa: E731
+        return replace(self._locate(wanted, known.name), wish=wish or Wish())
+
+    def _locate(self, wanted: str, task: str) -> ModelSpec:
         if wanted.startswith("starter/"):
             starter_folder(wanted)
-            return make(name=wanted, source=Source.STARTER)
+            return ModelSpec(wanted, Source.STARTER, task)
         if _looks_like_folder(wanted):
-            return make(name=str(self._folder(wanted)), source=Source.FOLDER)
+            return ModelSpec(str(self._folder(wanted)), Source.FOLDER, task)
         base, *adapters = wanted.split("+")
         base, revision = _split_revision(base)
         for repo_id in (base, *(_split_revision(adapter)[0] for adapter in adapters)):
             self._check_hub_id(repo_id)
-        return make(name=base, source=Source.HUB, revision=revision, adapters=tuple(adapters))
+        return ModelSpec(base, Source.HUB, task, revision, tuple(adapters))
 
     def _folder(self, wanted: str) -> Path:
         self._settings.require(Capability.LOCAL_FOLDERS)

@@ -126,7 +126,7 @@ class Loader:
         weights = [*files.folder.glob("*.safetensors")]
         facts = facts_from_config(config, count_parameters(weights), sum(path.stat().st_size for path in weights))
         if spec.source is Source.STARTER:
-            return replace(facts, bf16_agrees=bool(starter_metrics(spec.name).get("bf16_agrees")))
+            return replace(facts, bf16_agrees=starter_metrics(spec.name).get("bf16_agrees"))
         return facts
 
     def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:

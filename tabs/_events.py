@@ -37,6 +37,8 @@ class Visit:
     language: str = "en"
     visitor: str = ""
     """A secret of this browser's (core: the owner of its jobs)."""
+    address: str = "http://127.0.0.1:7860"
+    """Where this page was opened, for the code panel's curl."""
     cancel: CancelToken = field(default_factory=CancelToken)
     report: Callable[[Progress], None] = lambda _: None
 
@@ -209,9 +211,16 @@ def _visit(request: gr.Request, cancel: CancelToken, report: Callable[[Progress]
     return Visit(
         language=language_of(request),
         visitor=visitor_of(request),
+        address=_address(request),
         cancel=cancel,
         report=report,
     )
+
+
+def _address(request: gr.Request) -> str:
+    headers = dict(request.headers or {})
+    scheme = headers.get("x-forwarded-proto", "http").split(",")[0].strip()
+    return f"{scheme}://{headers.get('x-forwarded-host') or headers.get('host', '127.0.0.1:7860')}"
 
 
 def _named(event: Handler, handler: Handler) -> Handler:

@@ -9,6 +9,9 @@ from typing import Any
 from core.events import Progress
 from core.words import Sentence, say
 
+COLOURS = 8
+"""How many colours style.css has for marked pieces."""
+
 
 def bars(rows: Iterable[tuple[str, float]]) -> str:
     """Draw (label, score 0…1) as horizontal bars with their numbers."""
@@ -34,6 +37,30 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def notes(sentences: Iterable[Sentence], language: str) -> str:
     """Draw what happened on the way: texts cut, fallbacks taken."""
     return "".join(f'<p class="note">{escape(sentence.in_language(language))}</p>' for sentence in sentences)
+
+
+def coloured(segments: Iterable[tuple[str, str | None]], types: Sequence[str]) -> str:
+    """Draw a text with its labelled pieces marked; each type keeps its colour, and its name beside the piece."""
+    places = {name: place % COLOURS for place, name in enumerate(types)}
+
+    def piece(text: str, label: str | None) -> str:
+        if label is None:
+            return escape(text)
+        return f'<mark class="entity colour-{places.get(label, 0)}">{escape(text)}<sub>{escape(label)}</sub></mark>'
+
+    return f'<p class="reading">{"".join(piece(text, label) for text, label in segments)}</p>'
+
+
+def marked(text: str, start: int, end: int) -> str:
+    """Draw a text with one piece marked."""
+    return (
+        f'<p class="reading">{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}</p>'
+    )
+
+
+def paragraph(sentence: Sentence, language: str, kind: str = "plain") -> str:
+    """Draw one sentence."""
+    return f'<p class="{kind}">{escape(sentence.in_language(language))}</p>'
 
 
 def ran_on(provenance: Mapping[str, Any], language: str) -> str:

@@ -8,14 +8,14 @@ from core.atelier import Atelier
 from core.tasks.text.options import ModelOptions
 from tabs._form import control
 from tabs._language import word
-from tabs.text import batch, classification
+from tabs.text import batch, classification, entities, question_answering, zero_shot
 
 TITLE = "tab.text"
 
-PANELS = (classification,)
+PANELS = (classification, zero_shot, entities, question_answering)
 
 
-def build(atelier: Atelier, page: gr.Blocks) -> None:
+def build(atelier: Atelier, page: gr.Blocks, _: gr.Tab) -> None:
     """Lay out one panel a task, and under them how the models shall run."""
     with gr.Accordion(word("text.placement"), open=False, render=False) as placement, gr.Row():
         wishes = {

@@ -1,48 +1,90 @@
-"""The layout that all text tasks share: input on the left, answer on the right, its code below."""
+"""The layout and the handler that all text tasks share: input on the left; answer, code and JSON on the right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from core.atelier import Atelier
+from core.snippets import snippets_markdown
+from core.tasks.text.encoder import Lane
 from tabs._events import Endpoint, Visit, compute
 from tabs._form import model_control
 from tabs._language import word
+from tabs._views import notes, ran_on
 
-
-@dataclass
-class Panel:
-    """The parts of one task's panel while it is being laid out."""
-
-    api_name: str
-    inputs: dict[str, gr.components.Component] = field(default_factory=dict)
-    examples: Sequence[Sequence[str]] = ()
-    example_inputs: Sequence[str] = ()
-
-
-Answer = tuple[str, str, Any, dict[str, Any]]
+Output = tuple[str, str, Any, dict[str, Any]]
 """(what a person looks at first, its code, result, provenance)"""
 
 
-@contextmanager
-def panel(api_name: str, task: str, handler: Callable[..., Answer], wishes: dict[str, Any]) -> Iterator[Panel]:
-    """Lay out a task: the block under `with` makes the inputs; model, button, outputs and wiring follow."""
-    made = Panel(api_name)
+@dataclass(frozen=True)
+class TextTask:
+    """One task of the Text tab: settings in, core call, show out."""
+
+    task: str
+    """The field's name; with underscores it is the endpoint's."""
+    settings: type
+    answer: Callable[..., Any]
+    """(settings, registry, lane) → a result with .result, .provenance and perhaps .notes."""
+    show: Callable[[Any, Any, Visit], str]
+    """(result, settings, visit) → the HTML a person looks at first."""
+    describe: str
+    """The endpoint's public description."""
+
+    @property
+    def api_name(self) -> str:
+        """The endpoint's name."""
+        return self.task.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One-click inputs: rows of values for the named fields."""
+
+    names: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+def lay_out(
+    atelier: Atelier,
+    task: TextTask,
+    main: Callable[[], Mapping[str, gr.components.Component]],
+    more: Callable[[], Mapping[str, gr.components.Component]],
+    examples: Examples,
+    wishes: Mapping[str, gr.components.Component],
+) -> None:
+    """Lay out one task: `main` makes the inputs everybody needs, `more` those in the closed part below."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
-            yield made
-            model = model_control(task, elem_id=f"{api_name}-model")
-            run = gr.Button(word("run"), variant="primary", elem_id=f"{api_name}-run")
-            if made.examples:
-                named = [made.inputs[name] for name in made.example_inputs]
-                gr.Examples([list(row) for row in made.examples], named, label=word("examples"), api_visibility="private")
+            inputs = {**main(), "model": model_control(task.task, elem_id=f"{task.api_name}-model")}
+            with gr.Row():
+                run = gr.Button(word("run"), variant="primary", elem_id=f"{task.api_name}-run")
+                stop = gr.Button(word("stop"), elem_id=f"{task.api_name}-stop")
+            named = [inputs[name] for name in examples.names]
+            gr.Examples([list(row) for row in examples.rows], named, label=word("examples"), api_visibility="private")
+            with gr.Accordion(word("more"), open=False, elem_id=f"{task.api_name}-more"):
+                inputs.update(more())
         with gr.Column(scale=1, min_width=320):
-            outputs = _outputs(api_name)
-    compute(run.click, handler, Endpoint(api_name, {**made.inputs, "model": model, **wishes}, outputs))
+            outputs = _outputs(task.api_name)
+    running = compute(run.click, _handler(atelier, task), Endpoint(task.api_name, {**inputs, **wishes}, outputs))
+    stop.click(None, cancels=[running], api_visibility="private")
+
+
+def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:
+    def handler(visit: Visit, **values: Any) -> Output:
+        settings = task.settings(**values)
+        lane = Lane(cancel=visit.cancel, report=visit.report)
+        answer = task.answer(settings, atelier.registry, lane)
+        provenance = answer.provenance.as_dict()
+        view = task.show(answer, settings, visit) + notes(getattr(answer, "notes", ()), visit.language)
+        code = snippets_markdown(task.task, settings, answer, visit.address)
+        return view + ran_on(provenance, visit.language), code, answer.result, provenance
+
+    handler.__name__, handler.__doc__ = task.api_name, task.describe
+    return handler
 
 
 def _outputs(api_name: str) -> list[gr.components.Component]:

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.tasks.text.question_answering import QuestionSettings, answer_in_texts
 from core.tasks.text.text_classification import TextClassificationSettings, classify_texts
+from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens_of_texts
+from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_texts_zero_shot
 
 Run = Callable[..., Sequence[Any]]
 """(texts, batch settings, registry, borrowed model, lane) → one pipeline result a text."""
@@ -31,12 +34,45 @@ def _classify(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
     return classify_texts(texts, TextClassificationSettings(text=texts[0], top_k=1, **_options(settings)), *rest)
 
 
+def _classify_zero_shot(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
+    own = ZeroShotClassificationSettings(text=texts[0], labels=settings.labels, **_options(settings))
+    return classify_texts_zero_shot(texts, own, *rest)
+
+
+def _classify_tokens(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
+    return classify_tokens_of_texts(texts, TokenClassificationSettings(text=texts[0], **_options(settings)), *rest)
+
+
+def _answer(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
+    own = QuestionSettings(question=settings.question, handle_impossible_answer=True, **_options(settings))
+    return answer_in_texts(texts, own, *rest)
+
+
 def _best_label(result: list[dict[str, Any]]) -> dict[str, Any]:
     return {"label": result[0]["label"], "score": round(result[0]["score"], 6)}
 
 
+def _first_label(result: dict[str, Any]) -> dict[str, Any]:
+    return {"label": result["labels"][0], "score": round(result["scores"][0], 6)}
+
+
+def _entities(result: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"entities": json.dumps(result, ensure_ascii=False)}
+
+
+def _answer_cells(result: dict[str, Any]) -> dict[str, Any]:
+    return {"answer": result["answer"], "score": round(result["score"], 6)}
+
+
 ROW_TASKS: Mapping[str, RowTask] = {
-    "text-classification": RowTask(
-        _classify, ("label", "score"), _best_label, lambda result: [result[0]["label"]]
+    "text-classification": RowTask(_classify, ("label", "score"), _best_label, lambda result: [result[0]["label"]]),
+    "zero-shot-classification": RowTask(
+        _classify_zero_shot, ("label", "score"), _first_label, lambda result: [result["labels"][0]]
+    ),
+    "token-classification": RowTask(
+        _classify_tokens, ("entities",), _entities, lambda result: [entity["entity_group"] for entity in result]
+    ),
+    "question-answering": RowTask(
+        _answer, ("answer", "score"), _answer_cells, lambda result: ["answered" if result["answer"] else "no answer"]
     ),
 }
