@@ -1,23 +1,23 @@
 """Everything Atelier refuses or fails at, in words.
 
-    AtelierError                 a person can act on it; its text says what happened and what to do
-    ├── InvalidInput             a value breaks a limit or makes no sense
-    │   └── BadFile              a file cannot be used: names the file, and row or column where it can
-    ├── NotAllowed               this mode (local, space, share) does not offer it
-    ├── Busy                     the same thing is already running
-    ├── Cancelled                somebody asked to stop
-    ├── UnknownName              no such task, job, starter or resident model
-    ├── ModelError               a model cannot be used
-    │   ├── NotAModel            the folder or repository holds no model we can load
-    │   ├── UnsafeWeights        only pickled weights, or code of its own
-    │   ├── WrongTask            the model was made for something else
-    │   └── NotEnoughMemory      it does not fit, and who holds the rest
-    └── HubError                 the Hub said no, or nothing
-        ├── HubMissing           no such repository or revision
-        ├── HubGated             the licence must be accepted, or the token lacks the right
-        ├── HubUnreachable       offline, or the connection broke
-        ├── DamagedDownload      size or hash differ from what the Hub promised
-        └── DiskFull             not enough room for the download
+AtelierError                 a person can act on it; its text says what happened and what to do
+├── InvalidInput             a value breaks a limit or makes no sense
+│   └── BadFile              a file cannot be used: names the file, and row or column where it can
+├── NotAllowed               this mode (local, space, share) does not offer it
+├── Busy                     the same thing is already running
+├── Cancelled                somebody asked to stop
+├── UnknownName              no such task, job, starter or resident model
+├── ModelError               a model cannot be used
+│   ├── NotAModel            the folder or repository holds no model we can load
+│   ├── UnsafeWeights        only pickled weights, or code of its own
+│   ├── WrongTask            the model was made for something else
+│   └── NotEnoughMemory      it does not fit, and who holds the rest
+└── HubError                 the Hub said no, or nothing
+    ├── HubMissing           no such repository or revision
+    ├── HubGated             the licence must be accepted, or the token lacks the right
+    ├── HubUnreachable       offline, or the connection broke
+    ├── DamagedDownload      size or hash differ from what the Hub promised
+    └── DiskFull             not enough room for the download
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Limits written beside a setting's field: the dataclass enforces them, the form reads them.
 
-    @dataclass(frozen=True)
-    class Example:
-        text: str = text(limit=1_000)
-        top_k: int = number(5, low=1, high=50)
-        mode: str = choice("mean", ("mean", "max"))
-        def __post_init__(self) -> None:
-            enforce(self)
+@dataclass(frozen=True)
+class Example:
+    text: str = text(limit=1_000)
+    top_k: int = number(5, low=1, high=50)
+    mode: str = choice("mean", ("mean", "max"))
+    def __post_init__(self) -> None:
+        enforce(self)
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ def text(*, limit: int, default: str | None = None, optional: bool = False) -> A
 
 def number(default: float, *, low: float, high: float, step: float = 1) -> Any:
     """Declare a number from `low` to `high`, both allowed."""
-    return dataclasses.field(
-        default=default, metadata={"kind": NUMBER, "low": low, "high": high, "step": step}
-    )
+    return dataclasses.field(default=default, metadata={"kind": NUMBER, "low": low, "high": high, "step": step})
 
 
 def choice(default: str, options: tuple[str, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from core.errors import InvalidInput, NotAllowed
 
 PROJECT = Path(__file__).resolve().parent.parent
+HIGHEST_PORT = 65_535
 
 
 class Mode(StrEnum):
@@ -78,7 +80,7 @@ class Settings:
         )
         if exposed and not self.password and not self.public:
             raise NotAllowed("error.exposed_without_password", host=self.host)
-        if not 0 <= self.port <= 65_535:
+        if not 0 <= self.port <= HIGHEST_PORT:
             raise InvalidInput("error.port", port=self.port)
 
     def allows(self, capability: Capability) -> bool:
@@ -118,9 +120,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--port", type=int, help="port to listen on (default 7860)")
     command.add_argument("--share", action="store_true", help="open a temporary public link; needs a password")
     command.add_argument("--password", help="ask visitors for this password, user name 'atelier' (or ATELIER_PASSWORD)")
-    command.add_argument("--public", action="store_true", help="allow a share link or an open address without a password")
+    command.add_argument("--public", action="store_true", help="allow a share link or open address without a password")
     command.add_argument("--home", type=Path, help="folder for jobs, uploads and results (default .atelier)")
-    command.add_argument("--memory-gb", type=float, help="most memory that all models together may take")
+    command.add_argument("--memory-gb", help="most memory that all models together may take")
     command.add_argument("--hub-models", help="comma-separated Hub ids that visitors of a Space may load")
     command.add_argument("--open-browser", action="store_true", help="open the page in your browser")
     return command
@@ -132,16 +134,34 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str] | No
     given = parser().parse_args(arguments)
     on_space = bool(env.get("SPACE_ID"))
     mode = Mode.SPACE if on_space else Mode.SHARE if given.share else Mode.LOCAL
-    memory_gb = given.memory_gb or float(env.get("ATELIER_MEMORY_GB") or 0)
     models = given.hub_models or env.get("ATELIER_HUB_MODELS", "")
     return Settings(
         mode=mode,
         host=given.host or env.get("HOST") or ("0.0.0.0" if on_space else "127.0.0.1"),  # noqa: S104 a Space must
-        port=given.port if given.port is not None else int(env.get("PORT") or 7860),
+        port=given.port if given.port is not None else _port(env.get("PORT") or "7860"),
         home=(given.home or Path(env.get("ATELIER_HOME") or PROJECT / ".atelier")).expanduser().resolve(),
         password=given.password or env.get("ATELIER_PASSWORD") or None,
         public=given.public,
         open_browser=given.open_browser,
         hub_models=tuple(name.strip() for name in models.split(",") if name.strip()),
-        memory_bytes=int(memory_gb * 1e9) or None,
+        memory_bytes=_memory_bytes(given.memory_gb or env.get("ATELIER_MEMORY_GB")),
     )
+
+
+def _port(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise InvalidInput("error.port", port=text)
+    return int(text)
+
+
+def _memory_bytes(gigabytes: str | None) -> int | None:
+    """Read a positive number of decimal gigabytes; nothing at all means no bound of our own."""
+    if not gigabytes:
+        return None
+    try:
+        count = float(gigabytes) * 1e9
+    except ValueError:
+        count = 0.0
+    if not math.isfinite(count) or count < 1:
+        raise InvalidInput("error.memory_gb", value=gigabytes)
+    return int(count)

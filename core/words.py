@@ -46,10 +46,14 @@ def say(key: str, **values: Any) -> Sentence:
     return Sentence(key, values)
 
 
+_NEXT_UNIT = 999.95
+"""From here on one decimal would read 1000.0."""
+
+
 def in_bytes(count: float) -> str:
     """Write a byte count the way people read it: 87.4 MB (decimal units, as disks and the Hub do)."""
     for unit in ("B", "KB", "MB", "GB"):
-        if abs(count) < 1000:
+        if abs(count) < _NEXT_UNIT:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"

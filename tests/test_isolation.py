@@ -21,9 +21,11 @@ def test_other_hosts_are_refused(host: str) -> None:
 
 def test_loopback_is_open() -> None:
     """A server on this machine can be reached."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname(), timeout=5) as client:
-            assert client.getpeername() == server.getsockname()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname(), timeout=5) as client,
+    ):
+        assert client.getpeername() == server.getsockname()
 
 
 def test_home_is_temporary(atelier_home: Path, tmp_path: Path) -> None:
