@@ -1,0 +1,34 @@
+"""The `curl` that asks this very instance for the same result, as one piece of bash to paste."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+LONGEST_ARGUMENT = 100_000
+"""Bytes of one command-line argument; Linux refuses 131 072, a builtin such as printf takes any."""
+
+
+def curl_snippet(api_name: str, values: Mapping[str, Any], base_url: str) -> str:
+    """Write the two requests of Gradio's queue: one asks with named parameters, one waits for the answer.
+
+    The last line prints the endpoint's outputs as one JSON list.
+    """
+    name, body = api_name.strip("/"), shlex.quote(_json(values))
+    header = "-H 'Content-Type: application/json'"
+    ask = f'curl -s -X POST "$BASE/gradio_api/call/v2/{name}" {header}'
+    long = len(body.encode()) > LONGEST_ARGUMENT
+    ask = f"printf '%s' {body} | {ask} -d @-" if long else f"{ask} -d {body}"
+    return (
+        f"BASE={shlex.quote(base_url.rstrip('/'))}\n"
+        f"EVENT=$({ask} | sed 's/.*\"event_id\": *\"\\([^\"]*\\)\".*/\\1/')\n"
+        f"""curl -sN "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1\n"""
+    )
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """Write readable JSON in one line; what does not print is escaped, marks that turn the direction of a text, too."""
+    written = json.dumps(dict(values), ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in written)

@@ -1,0 +1,148 @@
+"""Source that loads a model with transformers and peft, in the device, dtype and attention that really ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.catalogue import STARTER_BASE
+from core.snippets.origin import Origin, Place
+from core.snippets.source import Code, call, code, literal
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model's parts, and how they ran."""
+
+    origin: Origin
+    device: str
+    dtype: str
+    attention: str
+    quantisation: str = "none"
+    cut_to: int | None = None
+    """Tokens that were read of a text that was longer."""
+
+    @property
+    def plain(self) -> bool:
+        """True where one repository holds everything, so that `pipeline` can load it by its name."""
+        return not self.origin.adapters and not self.origin.packaged
+
+    @property
+    def to_device(self) -> str:
+        """What follows the tokenizer's output on its way to the model."""
+        return "" if self.device == "cpu" else ".to(model.device)"
+
+
+def load(plan: Plan, auto_class: str) -> Code:
+    """Write the loading of `model` and `tokenizer`."""
+    pieces = [_base(plan), _model(plan, auto_class), *_adapters(plan), _tokenizer(plan)]
+    return _joined(*pieces)
+
+
+def pipeline(plan: Plan, task: str, auto_class: str, name: str) -> Code:
+    """Write the making of a pipeline called `name`; parts that lie apart are loaded first."""
+    if plan.plain and plan.origin.base:
+        quantised = _quantisation(plan)
+        inner = {"attn_implementation": literal(_attention(plan))} | quantised
+        model_kwargs = "{" + ", ".join(f'"{key}": {value}' for key, value in inner.items()) + "}"
+        made = call(
+            f"{name} = pipeline",
+            literal(task),
+            **_where("model", plan.origin.base),
+            **({"device_map": literal(plan.device)} if quantised else {"device": literal(plan.device)}),
+            dtype=literal(plan.dtype),
+            model_kwargs=model_kwargs,
+        )
+        return _joined(code("transformers:pipeline", *_remark(plan), made), _quantisation_imports(plan))
+    device = {} if _laid_out(plan) else {"device": literal(plan.device)}
+    made = call(f"{name} = pipeline", literal(task), model="model", tokenizer="tokenizer", **device)
+    return _joined(load(plan, auto_class), code("transformers:pipeline", made))
+
+
+def _base(plan: Plan) -> Code:
+    """Write what `base` is, where it is more than a name."""
+    if plan.origin.packaged:
+        package, folder = literal(STARTER_BASE.package), literal(STARTER_BASE.folder_in_package)
+        return code(
+            "importlib.metadata:distribution",
+            f"# {STARTER_BASE.hub_id}, as the Python package {STARTER_BASE.package} brings it",
+            f"base = str(distribution({package}).locate_file({folder}))",
+        )
+    if plan.origin.base is None:
+        first = plan.origin.adapters[0]
+        found = call("PeftConfig.from_pretrained", *_arguments(first))
+        return code("peft:PeftConfig", f"base = {found}.base_model_name_or_path")
+    return code("", f"base = {literal(plan.origin.base.name)}")
+
+
+def _model(plan: Plan, auto_class: str) -> Code:
+    config = plan.origin.config
+    options = {
+        **_base_revision(plan),
+        **({"config": call("AutoConfig.from_pretrained", *_arguments(config))} if config else {}),
+        "dtype": literal(plan.dtype),
+        "attn_implementation": literal(_attention(plan)),
+        **_quantisation(plan),
+        **({"device_map": literal(plan.device)} if _laid_out(plan) else {}),
+    }
+    imports = f"transformers:{auto_class}" + (" transformers:AutoConfig" if config else "")
+    made = call(f"model = {auto_class}.from_pretrained", "base", **options)
+    return _joined(code(imports, *_remark(plan), made), _quantisation_imports(plan))
+
+
+def _adapters(plan: Plan) -> list[Code]:
+    """Write how each adapter is laid over the model; merged, it costs nothing (quantised weights cannot take it in)."""
+    merged = "" if plan.quantisation != "none" else ".merge_and_unload()"
+    return [
+        code("peft:PeftModel", call("model = PeftModel.from_pretrained", "model", *_arguments(place)) + merged)
+        for place in plan.origin.adapters
+    ]
+
+
+def _tokenizer(plan: Plan) -> Code:
+    made = call("tokenizer = AutoTokenizer.from_pretrained", "base", **_base_revision(plan))
+    return code("transformers:AutoTokenizer", made)
+
+
+def _base_revision(plan: Plan) -> dict[str, str]:
+    revision = plan.origin.base.revision if plan.origin.base else plan.origin.base_revision
+    return {"revision": literal(revision)} if revision else {}
+
+
+def _where(keyword: str, place: Place) -> dict[str, str]:
+    revision = {"revision": literal(place.revision)} if place.revision else {}
+    return {keyword: literal(place.name)} | revision
+
+
+def _arguments(place: Place) -> list[str]:
+    return [literal(place.name), *([f"revision={literal(place.revision)}"] if place.revision else [])]
+
+
+def _attention(plan: Plan) -> str:
+    """Return the implementation that transformers knows; slicing is ours and computes the same as SDPA."""
+    return "sdpa" if plan.attention == "sliced" else plan.attention
+
+
+def _remark(plan: Plan) -> list[str]:
+    return ["# ran sliced here, to save memory; SDPA gives the same numbers"] if plan.attention == "sliced" else []
+
+
+def _laid_out(plan: Plan) -> bool:
+    return plan.device != "cpu" or plan.quantisation != "none"
+
+
+def _quantisation(plan: Plan) -> dict[str, str]:
+    made = {
+        "nf4": 'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")',
+        "int8": "BitsAndBytesConfig(load_in_8bit=True)",
+    }
+    return {"quantization_config": made[plan.quantisation]} if plan.quantisation in made else {}
+
+
+def _quantisation_imports(plan: Plan) -> Code:
+    return code("transformers:BitsAndBytesConfig" if _quantisation(plan) else "")
+
+
+def _joined(*pieces: Code) -> Code:
+    """Put pieces under each other without a blank line."""
+    imports = frozenset[str]().union(*(piece.imports for piece in pieces))
+    return Code(imports, tuple(line for piece in pieces for line in piece.lines))

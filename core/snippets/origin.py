@@ -1,0 +1,99 @@
+"""Which repositories or folders answered, and at which commit: what plain transformers must be told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.catalogue import STARTER_BASE
+from core.loading import read_config, starter_base_folder
+from core.provenance import Provenance
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A Hub repository at one commit, or a folder (revision None)."""
+
+    name: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The parts of one model: weights, adapters laid over them in this order, config.json if it lies elsewhere."""
+
+    base: Place | None
+    """None: the base that the first adapter names in its adapter_config.json, at `base_revision`."""
+    adapters: tuple[Place, ...] = ()
+    config: Place | None = None
+    base_revision: str | None = None
+    packaged: bool = False
+    """The base is STARTER_BASE, from its Python package."""
+
+    @property
+    def encoder_decoder(self) -> bool:
+        """True for a model that reads with one half and writes with the other, such as T5 and BART."""
+        found = _file(self.base, "config.json") if self.base and not self.packaged else None
+        return bool(found and read_config(found.parent).get("is_encoder_decoder"))
+
+
+def origin_of(model: str, provenance: Provenance) -> Origin:
+    """Read the parts from what ran; `model` is the name as it was typed, for the adapters behind its "+"."""
+    named = Place(*_at_commit(provenance.model, provenance.revision))
+    commits = [label.rpartition("@")[2] for label in (provenance.adapter or "").split(", ") if label]
+    typed = [name.partition("@")[0].strip() for name in model.split("+")[1:]]
+    if provenance.model.startswith("starter/"):
+        return _starter(provenance, adapted=bool(commits))
+    if len(commits) > len(typed):  # the name itself is an adapter
+        own = (Place(*_at_commit(provenance.model, commits[0])),)
+        adapters = (*own, *_places(typed, commits[1:]))
+        return _on_base_of_adapter(adapters, provenance.revision)
+    adapters = _places(typed, commits)
+    return Origin(named, adapters, _config(adapters))
+
+
+def _starter(provenance: Provenance, *, adapted: bool) -> Origin:
+    """Name a starter by its folder, relative to the project, so that the code is the same on every machine."""
+    folder = Place(f"assets/starters/{provenance.model.removeprefix('starter/')}")
+    base = Place(STARTER_BASE.hub_id)
+    packaged = starter_base_folder() is not None
+    return Origin(base, (folder,), folder, packaged=packaged) if adapted else Origin(base, packaged=packaged)
+
+
+def _on_base_of_adapter(adapters: tuple[Place, ...], revision: str) -> Origin:
+    if revision == STARTER_BASE.sha256[:12]:
+        return Origin(Place(STARTER_BASE.hub_id), adapters, _config(adapters), packaged=True)
+    commit = revision if _COMMIT.fullmatch(revision) else None
+    return Origin(None, adapters, _config(adapters), base_revision=commit)
+
+
+def _places(names: list[str], commits: list[str]) -> tuple[Place, ...]:
+    return tuple(Place(*_at_commit(name, commit)) for name, commit in zip(names, commits, strict=False))
+
+
+def _at_commit(name: str, revision: str) -> tuple[str, str | None]:
+    """Pin only what is a commit: the revision of a folder is a digest that no library knows."""
+    return name, revision if _COMMIT.fullmatch(revision) else None
+
+
+def _config(adapters: tuple[Place, ...]) -> Place | None:
+    """Return the last adapter that brings a config.json of its own."""
+    return next((place for place in reversed(adapters) if _has_config(place)), None)
+
+
+def _has_config(place: Place) -> bool:
+    return _file(place, "config.json") is not None
+
+
+def _file(place: Place, name: str) -> Path | None:
+    """Return a file of this folder, or of the Hub's cache; the model has run, so its files are on this machine."""
+    if place.revision is None:
+        path = Path(place.name) / name
+        return path if path.exists() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(place.name, name, revision=place.revision)
+    return Path(cached) if isinstance(cached, str) else None

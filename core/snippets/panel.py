@@ -1,0 +1,45 @@
+"""What a tab shows under a result: Python and bash, each in a fence that its text cannot close."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING, fields
+from typing import Any
+
+from core.catalogue import find_task
+from core.snippets.curl import curl_snippet
+from core.snippets.python import Answered, python_snippet
+from core.tasks.text.options import ModelOptions
+
+_BACKTICKS = re.compile(r"`+")
+
+
+def snippets_markdown(task: str, settings: ModelOptions, answer: Answered, base_url: str) -> str:
+    """Return two fenced blocks of Markdown: the Python and the curl that give the result of `answer` again."""
+    api_name = task.replace("-", "_")
+    return "\n\n".join((
+        fenced(python_snippet(task, settings, answer), "python"),
+        fenced(curl_snippet(api_name, given(task, settings), base_url), "bash"),
+    ))
+
+
+def given(task: str, settings: ModelOptions) -> dict[str, Any]:
+    """Return the parameters that differ from the endpoint's defaults, the input itself first."""
+    usual = {field.name: _default(field) for field in fields(settings)}
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    asked = {name: value for name, value in values.items() if usual[name] is MISSING}
+    chosen = {name: value for name, value in values.items() if name not in asked and value != usual[name]}
+    if chosen.get("model") == find_task(task).starter:
+        del chosen["model"]
+    return asked | chosen
+
+
+def fenced(code: str, language: str) -> str:
+    """Put code between backticks, more of them than the code has in a row."""
+    longest = max((len(found) for found in _BACKTICKS.findall(code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{code.rstrip()}\n{fence}"
+
+
+def _default(field: Any) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()

@@ -1,0 +1,60 @@
+"""The Python that gives the same result without Atelier: transformers, and peft where an adapter is involved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from core.catalogue import find_task
+from core.provenance import Provenance
+from core.snippets import pipelines
+from core.snippets.feature_extraction import feature_extraction
+from core.snippets.loading import Plan
+from core.snippets.origin import origin_of
+from core.snippets.question_answering import question_answering
+from core.snippets.source import Code, code, source
+from core.tasks.text.options import ModelOptions
+
+Writer = Callable[[Any, Plan], list[Code]]
+"""(settings, plan) → pieces that end with a variable `result`."""
+
+WRITERS: Mapping[str, Writer] = {
+    "text-classification": pipelines.text_classification,
+    "zero-shot-classification": pipelines.zero_shot_classification,
+    "token-classification": pipelines.token_classification,
+    "question-answering": question_answering,
+    "feature-extraction": feature_extraction,
+}
+
+
+class Answered(Protocol):
+    """A skill's result, as far as its code needs it."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which model answered, and how it ran."""
+
+
+def python_snippet(task: str, settings: ModelOptions, answer: Answered) -> str:
+    """Return a program that prints the `result` of this answer as JSON; it needs neither Atelier nor its server.
+
+    A starter is read from assets/starters, so run it in the project folder; a Hub model is pinned to the commit that
+    answered.
+    """
+    name = "attention" if task == "attention" else find_task(task).name
+    pieces = WRITERS[name](settings, plan_of(settings, answer))
+    return source(*pieces, code("json", "print(json.dumps(result, ensure_ascii=False, indent=2, default=float))"))
+
+
+def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
+    """Return what ran, as the writers need it; the answer's notes say how much of a long text was read."""
+    provenance = answer.provenance
+    notes = getattr(answer, "notes", ())
+    return Plan(
+        origin=origin_of(settings.model, provenance),
+        device=provenance.device,
+        dtype=provenance.dtype,
+        attention=provenance.attention,
+        quantisation=settings.quantisation,
+        cut_to=next((note.values["read"] for note in notes if note.key == "say.text_cut"), None),
+    )
