@@ -90,7 +90,7 @@ def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:
 def _outputs(api_name: str) -> list[gr.components.Component]:
     view = gr.HTML(value=f'<p class="empty">{word("empty")}</p>', label="view", elem_id=f"{api_name}-view")
     with gr.Accordion(word("code"), open=False, elem_id=f"{api_name}-code-panel"):
-        code = gr.Markdown(label="code", elem_id=f"{api_name}-code")
+        code = gr.Markdown(label="snippets", elem_id=f"{api_name}-code")
     with gr.Accordion(word("json"), open=False):
         result = gr.JSON(label="result", elem_id=f"{api_name}-result")
         provenance = gr.JSON(label="provenance", elem_id=f"{api_name}-provenance")
