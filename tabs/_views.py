@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -11,6 +12,9 @@ from core.words import Sentence, say
 
 COLOURS = 8
 """How many colours style.css has for marked pieces."""
+
+HEAT_MAP_SIDE = 48
+"""Most rows and columns drawn; a browser is slow with more than some thousand cells."""
 
 
 def bars(rows: Iterable[tuple[str, float]]) -> str:
@@ -51,11 +55,49 @@ def coloured(segments: Iterable[tuple[str, str | None]], types: Sequence[str]) -
     return f'<p class="reading">{"".join(piece(text, label) for text, label in segments)}</p>'
 
 
-def marked(text: str, start: int, end: int) -> str:
-    """Draw a text with one piece marked."""
-    return (
-        f'<p class="reading">{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}</p>'
+def marked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Draw a text with the pieces text[start:end] marked."""
+    parts, read = [], 0
+    for start, end in sorted(spans):
+        parts.append(f"{escape(text[read:start])}<mark>{escape(text[start:end])}</mark>")
+        read = end
+    return f'<p class="reading">{"".join(parts)}{escape(text[read:])}</p>'
+
+
+def plain_text(text: str) -> str:
+    """Draw a text as it is, line breaks kept."""
+    return f'<p class="answer">{escape(text)}</p>'
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Values (rows × columns) with their names; `low` and `high` are the ends of the colour scale."""
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[float]]
+    low: float = 0.0
+    high: float = 1.0
+
+
+def heat_map(given: HeatMap, language: str) -> str:
+    """Draw values as coloured cells, each with its number for mouse and screen reader; long ones are cut, and say so."""
+    columns = given.columns[:HEAT_MAP_SIDE]
+    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in columns)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{_cells(given, values)}</tr>'
+        for name, values in list(zip(given.rows, given.values, strict=True))[:HEAT_MAP_SIDE]
     )
+    longest = max(len(given.rows), len(given.columns))
+    cut = say("say.heat_map_cut", shown=HEAT_MAP_SIDE, length=longest)
+    table_ = f'<div class="table-scroll"><table class="heat"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return table_ + (notes([cut], language) if longest > HEAT_MAP_SIDE else "")
+
+
+def _cells(given: HeatMap, values: Sequence[float]) -> str:
+    width = (given.high - given.low) or 1.0
+    shares = [(value, min(max((value - given.low) / width, 0.0), 1.0)) for value in values[:HEAT_MAP_SIDE]]
+    return "".join(f'<td style="--heat:{share:.2f}" title="{value:.3f}">{value:.2f}</td>' for value, share in shares)
 
 
 def paragraph(sentence: Sentence, language: str, kind: str = "plain") -> str:

@@ -8,11 +8,11 @@ from core.atelier import Atelier
 from core.tasks.text.options import ModelOptions
 from tabs._form import control
 from tabs._language import word
-from tabs.text import batch, classification, entities, question_answering, zero_shot
+from tabs.text import batch, classification, embeddings, entities, question_answering, summarization, zero_shot
 
 TITLE = "tab.text"
 
-PANELS = (classification, zero_shot, entities, question_answering)
+PANELS = (classification, zero_shot, entities, question_answering, summarization, embeddings)
 
 
 def build(atelier: Atelier, page: gr.Blocks, _: gr.Tab) -> None:

@@ -58,4 +58,4 @@ def _show(answer: QuestionAnswering, settings: QuestionAnsweringSettings, visit:
         return paragraph(say("say.no_answer"), visit.language)
     head = [visit.say(say(f"say.{name}")) for name in ("answer", "score")]
     rows = [(one.answer or "–", f"{one.score:.3f}") for one in answer.answers]
-    return marked(settings.context, best.start, best.end) + table(head, rows)
+    return marked(settings.context, [(best.start, best.end)]) + table(head, rows)

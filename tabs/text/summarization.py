@@ -1,0 +1,51 @@
+"""Summarization: a long text in few sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.atelier import Atelier
+from core.tasks.text.summarization import TASK, SummarizationSettings, Summary, summarize
+from tabs._events import Visit
+from tabs._form import control, controls
+from tabs._views import marked, plain_text
+from tabs.text._panel import Examples, TextTask, lay_out
+
+TITLE = "task.summarization"
+STORY = (
+    "The city council voted on Tuesday to close the old harbour bridge for two years of repairs. Engineers found cracks in "
+    "four of its nine pillars last spring. Until the bridge opens again, a free ferry will carry walkers and cyclists every "
+    "ten minutes. Shop owners on the north bank fear that fewer visitors will come. The repairs will cost 48 million euros, "
+    "most of it paid by the state. The mayor promised that the bridge will keep its green lamps."
+)
+EXAMPLES = Examples(["text"], [[STORY]])
+
+
+def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
+    """Lay out the panel and wire `/summarization`."""
+    task = TextTask(
+        task=TASK,
+        settings=SummarizationSettings,
+        answer=summarize,
+        show=_show,
+        describe="Shorten a text: its most central sentences (encoders), or newly written ones (encoder-decoders).",
+    )
+    lay_out(atelier, task, _main, _more, EXAMPLES, wishes)
+
+
+def _main() -> dict[str, Any]:
+    return {
+        "text": control(SummarizationSettings, "text", lines=9, elem_id="summarization-text"),
+        "sentences": control(SummarizationSettings, "sentences", elem_id="summarization-sentences"),
+    }
+
+
+def _more() -> dict[str, Any]:
+    return controls(SummarizationSettings, "min_length", "max_length", "num_beams", "no_repeat_ngram_size")
+
+
+def _show(answer: Summary, settings: SummarizationSettings, _: Visit) -> str:
+    view = plain_text(answer.summary_text)
+    if answer.picked:
+        view += marked(settings.text, [(one.start, one.end) for one in answer.picked])
+    return view
