@@ -34,7 +34,7 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
-    """Give a maker of tiny models: (head, labels=None, lexical=False, byte_level=False, **config) → folder."""
+    """Give a maker of tiny models: it takes a head, labels and changes to config.json, and returns the folder."""
 
     @cache
     def make(
@@ -58,7 +58,7 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
 
 @pytest.fixture
 def borrowed(registry: Registry) -> Callable[[Any, str], Any]:
-    """Give `with borrowed(settings, task) as model`, for functions that want a model already borrowed."""
+    """Give a context that lends the model of some settings, for functions that want one already borrowed."""
 
     @contextmanager
     def borrow(settings: Any, task: str) -> Iterator[LoadedModel]:
@@ -82,7 +82,7 @@ def _change_weights(folder: Path, *, lexical: bool, rows: int | None) -> None:
     weights = load_file(path)
     for name, weight in weights.items():
         if weight.ndim == 2:
-            weight *= SHARP
+            weight.mul_(SHARP)
         if lexical and ("position_embeddings" in name or "attention.output.dense" in name):
             weight.zero_()
         if rows and "word_embeddings" in name:

@@ -82,7 +82,7 @@ def test_no_texts_no_answers(registry, make_model, borrowed):
         assert classify_texts([], settings, registry, model, INTERACTIVE) == []
 
 
-def test_threads_do_not_share_a_cut(registry, make_model, borrowed):
+def test_threads_do_not_share_a_cut(make_model, borrowed):
     """Two threads that tokenize at once get their own texts: one long and cut, one short and whole."""
     settings = asked(make_model("sequence-classification", LABELS))
     with borrowed(settings, TASK) as model, ThreadPoolExecutor(4) as threads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_windows_share_the_stride(make_model, borrowed):
     long, short = parts
     assert len(short) == 1
     assert all(len(part.encoded.ids) == 128 for part in long[:-1])
-    for before, after in zip(long, long[1:], strict=False):
+    for before, after in pairwise(long):
         shared = before.offsets[before.tokens.stop - 30 : before.tokens.stop]
         assert shared == after.offsets[after.tokens.start : after.tokens.start + 30]
 
@@ -177,7 +178,7 @@ def test_a_stride_that_fills_the_window_is_refused(registry, make_model):
         classify_tokens(asked(model, text=LONG, stride=126), registry)
 
 
-def test_a_tokenizer_without_offsets_is_refused(registry, make_model, borrowed):
+def test_a_tokenizer_without_offsets_is_refused(make_model, borrowed):
     """A tokenizer written in Python cannot point into the text, and that is said."""
     from transformers import BertJapaneseTokenizer
 
