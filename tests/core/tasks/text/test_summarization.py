@@ -1,0 +1,240 @@
+"""Summaries: sentences picked by a real encoder, and sentences written by tiny encoder-decoders."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from core.errors import Cancelled, InvalidInput
+from core.events import CancelToken
+from core.loading import starter_base_folder
+from core.registry import Registry
+from core.settings import LIMITS
+from core.tasks.text.encoder import INTERACTIVE, Lane
+from core.tasks.text.summarization import (
+    MOST_SENTENCES,
+    TASK,
+    SummarizationSettings,
+    centrality,
+    most_central,
+    summarize,
+    summarize_texts,
+)
+
+BASE = str(starter_base_folder())
+ARTICLE = (
+    "Dr. A. Lee of the U.S. Geological Survey reported a strong earthquake near the coast on Monday. "
+    "The earthquake damaged hundreds of houses and cut the power in the coastal towns. "
+    "My neighbour likes strawberry jam. "
+    "Rescue teams searched the damaged houses for survivors of the earthquake all night. "
+    "The earthquake damaged hundreds of houses and cut power in coastal towns. "
+    "“We felt it for 3.5 minutes,” said one resident. "
+    "Officials expect aftershocks in the region this week."
+)
+
+
+def asked(text: str = ARTICLE, **values: Any) -> SummarizationSettings:
+    return SummarizationSettings(**{"text": text, "model": BASE, "dtype": "float32", **values})
+
+
+def test_central_sentences_are_picked_in_their_order(registry: Registry) -> None:
+    """What the text is about is picked, what it is not about is not, and each span is exactly a sentence of it."""
+    summary = summarize(asked(sentences=3), registry)
+    pieces = [ARTICLE[one.start : one.end] for one in summary.picked]
+    assert summary.summary_text == " ".join(pieces)
+    assert len(pieces) == 3
+    assert pieces[0].startswith("Dr. A. Lee of the U.S. Geological Survey")
+    assert not any("jam" in piece for piece in pieces)
+    assert [one.start for one in summary.picked] == sorted(one.start for one in summary.picked)
+    assert summary.result == [{"summary_text": summary.summary_text}]
+    assert summary.notes == ()
+    json.dumps(summary.result)
+
+
+def test_a_repeated_sentence_is_picked_once(registry: Registry) -> None:
+    """Of two sentences that say the same, the summary holds one."""
+    pieces = [ARTICLE[one.start : one.end] for one in summarize(asked(sentences=4), registry).picked]
+    assert sum("hundreds of houses" in piece for piece in pieces) == 1
+
+
+def test_more_sentences_contain_more(registry: Registry) -> None:
+    """Asking for one sentence more keeps those picked before."""
+    few, more = (summarize(asked(sentences=count), registry).picked for count in (2, 3))
+    assert {one.start for one in few} < {one.start for one in more}
+
+
+@pytest.mark.parametrize("text", ["One sentence only", "First. Second!", "...", "😀", "مرحبا بالعالم.", "\u200b."])
+def test_fewer_sentences_than_asked(text: str, registry: Registry) -> None:
+    """A text that is short already comes back whole, and a note says so."""
+    summary = summarize(asked(f" {text}\n"), registry)
+    assert summary.summary_text == text
+    assert any("given back whole" in str(note) for note in summary.notes)
+    assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+
+
+def test_chinese_and_korean(registry: Registry) -> None:
+    """Sentences without spaces between are joined without, those with spaces with one."""
+    chinese = "今天天氣很好。我們去公園吧！「你好嗎？」他問。圓周率是3.14。再見。"
+    summary = summarize(asked(chinese, sentences=2), registry)
+    assert summary.summary_text == "".join(chinese[one.start : one.end] for one in summary.picked)
+    korean = summarize(asked("안녕하세요. 저는 학생입니다. 오늘은 덥다.", sentences=2), registry)
+    assert ". " in korean.summary_text
+
+
+def test_long_sentences_are_named(registry: Registry) -> None:
+    """A sentence longer than the model reads is judged by its beginning, and a note says so."""
+    summary = summarize(asked("word " * 300 + ". Short one. Another short one.", sentences=2), registry)
+    assert any("1 sentence(s) are longer than the 256 tokens" in str(note) for note in summary.notes)
+
+
+@pytest.mark.parametrize("text", ["", " \n ", "x" * 1_000_000])
+def test_empty_and_endless_texts_are_refused(text: str) -> None:
+    """No text, or more than the limit, is refused with the limit."""
+    with pytest.raises(InvalidInput, match=f"{LIMITS.context_characters:,}"):
+        asked(text)
+
+
+@pytest.mark.parametrize(
+    "values", [{"sentences": 0}, {"sentences": 21}, {"sentences": 2.5}, {"min_length": 50, "max_length": 20},
+               {"num_beams": 99}, {"no_repeat_ngram_size": -1}]
+)
+def test_bad_numbers_are_refused(values: dict[str, Any]) -> None:
+    """Numbers outside their limits, and lengths that contradict each other, are refused."""
+    with pytest.raises(InvalidInput):
+        asked(**values)
+
+
+def test_too_many_sentences_are_refused(registry: Registry) -> None:
+    """More sentences than can be compared are refused with both numbers."""
+    with pytest.raises(InvalidInput, match=f"6,000 sentences; at most {MOST_SENTENCES:,}"):
+        summarize(asked("好。" * 6_000), registry)
+
+
+def test_a_thousand_lines(registry: Registry) -> None:
+    """A list of a thousand lines is a text of a thousand sentences."""
+    text = "\n".join(f"Line {place}" for place in range(1_000))
+    assert len(summarize(asked(text, sentences=20), registry).picked) == 20
+
+
+def test_centrality_by_hand() -> None:
+    """The vector nearest to the mean is the most central, the prior prefers the earlier of two equals."""
+    scores = centrality(torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.1], [1.0, 0.0]]))
+    assert scores[1] > scores[3] > scores[0]
+    assert centrality(torch.ones(1, 2)).tolist() == pytest.approx([1.0])
+
+
+def test_redundancy_by_hand() -> None:
+    """After the best sentence its copy comes last, though it is the second most central."""
+    vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.8, 0.6]])
+    assert most_central(vectors, torch.tensor([0.9, 0.89, 0.7]), 3) == [0, 2, 1]
+    assert most_central(vectors, torch.tensor([0.9, 0.89, 0.7]), 9) == [0, 2, 1]
+
+
+def encoder_decoder(folder: Path, family: str = "t5", **changes: Any) -> str:
+    """Write a tiny encoder-decoder with the base's tokenizer; it writes on to its longest length. Returns its folder."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(BASE)
+    shared = {"vocab_size": 30522, "pad_token_id": 0, "eos_token_id": 102, "decoder_start_token_id": 101, **changes}
+    if family == "t5":
+        config = transformers.T5Config(d_model=16, d_kv=4, num_heads=4, num_layers=2, d_ff=32, **shared)
+    else:
+        sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 2)
+        heads = dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+        config = transformers.BartConfig(
+            d_model=16, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=64, bos_token_id=101,
+            forced_eos_token_id=102, **sizes, **heads, **shared,
+        )
+    torch.manual_seed(1)
+    model = transformers.AutoModelForSeq2SeqLM.from_config(config)
+    for weight in model.parameters():
+        weight.data.mul_(3)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def reference(folder: str, text: str, **options: Any) -> str:
+    """Return what plain transformers writes."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
+    inputs = tokenizer(text, return_tensors="pt", truncation=True, max_length=limit)
+    written = model.generate(inputs["input_ids"], attention_mask=inputs["attention_mask"], do_sample=False, **options)
+    return str(tokenizer.decode(written[0], skip_special_tokens=True)).strip()
+
+
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_an_encoder_decoder_writes_what_transformers_writes(family: str, tmp_path: Path, registry: Registry) -> None:
+    """With the same lengths, beams and n-grams the text equals that of model.generate."""
+    model = encoder_decoder(tmp_path, family)
+    options = {"min_length": 5, "max_length": 20, "num_beams": 3, "no_repeat_ngram_size": 2}
+    summary = summarize(asked("Ada Lovelace wrote the first program.", model=model, **options), registry)
+    assert summary.summary_text == reference(model, "Ada Lovelace wrote the first program.", **options)
+    assert summary.summary_text
+    assert summary.picked == ()
+    assert summary.result == [{"summary_text": summary.summary_text}]
+
+
+def test_the_models_own_prefix_and_lengths(tmp_path: Path, registry: Registry) -> None:
+    """A T5's task_specific_params are followed: its prefix is put before the text, its lengths and beams are taken."""
+    own = {"prefix": "summarize: ", "min_length": 4, "max_length": 12, "num_beams": 2, "no_repeat_ngram_size": 3,
+           "length_penalty": 2.0, "early_stopping": True}
+    model = encoder_decoder(tmp_path, task_specific_params={TASK: own})
+    summary = summarize(asked("the cat sat on the mat", model=model), registry)
+    options = {name: value for name, value in own.items() if name != "prefix"}
+    assert summary.summary_text == reference(model, "summarize: the cat sat on the mat", **options)
+    assert summary.summary_text != reference(model, "the cat sat on the mat", **options)
+
+
+def test_an_asked_length_beats_the_models_own(tmp_path: Path, registry: Registry) -> None:
+    """A shorter maximum than the model's own minimum is kept, and a longer minimum than its maximum, too."""
+    model = encoder_decoder(tmp_path, task_specific_params={TASK: {"min_length": 30, "max_length": 40}})
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    short = summarize(asked("the cat", model=model, max_length=10), registry).summary_text
+    long = summarize(asked("the cat", model=model, min_length=60), registry).summary_text
+    assert len(tokenizer(short, add_special_tokens=False).input_ids) <= 10
+    assert len(tokenizer(long, add_special_tokens=False).input_ids) > 40
+
+
+def test_text_longer_than_the_model_is_cut_and_said(tmp_path: Path, registry: Registry) -> None:
+    """An encoder-decoder reads its own length; a note says how much was left out."""
+    model = encoder_decoder(tmp_path, "bart")
+    summary = summarize(asked("cat " * 500, model=model, max_length=8), registry)
+    assert [str(note) for note in summary.notes if "64" in str(note) and "502" in str(note)]
+    assert summary.summary_text == reference(model, "cat " * 500, max_length=8)
+
+
+def test_a_stop_request_ends_the_writing(tmp_path: Path, registry: Registry) -> None:
+    """Set while tokens are written, the cancel token ends the writing long before its length, in words."""
+    model = encoder_decoder(tmp_path)
+    begun, cancel, steps = threading.Event(), CancelToken(), []
+    settings = asked("the cat", model=model, min_length=500, max_length=500)
+    with registry.borrow(settings.spec(registry, TASK)) as loaded:
+
+        def count(*_: Any) -> None:
+            steps.append(1)
+            begun.set()
+
+        watch = loaded.model.decoder.register_forward_hook(count)
+        with ThreadPoolExecutor(1) as user:
+            future = user.submit(summarize, settings, registry, Lane(cancel=cancel))
+            assert begun.wait(60)
+            cancel.cancel()
+            with pytest.raises(Cancelled):
+                future.result(60)
+        watch.remove()
+    assert len(steps) < 499
+
+
+def test_many_texts_with_a_borrowed_model(registry: Registry) -> None:
+    """A batch gives each text the summary it gets alone, in order."""
+    settings = asked(sentences=1)
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        many = summarize_texts([ARTICLE, "Just this."], settings, registry, model, INTERACTIVE)
+    assert many == [summarize(settings, registry).result, [{"summary_text": "Just this."}]]
