@@ -12,7 +12,6 @@ from core.atelier import Atelier, open_atelier
 from core.errors import AtelierError
 from core.settings import LIMITS, PROJECT, Mode, Settings, from_arguments
 
-
 if TYPE_CHECKING:
     import gradio as gr
 
@@ -22,10 +21,10 @@ USER = "atelier"
 
 def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""
-    import gradio as gr
-
-    from tabs import _footer, models, text
+    from tabs import _footer, models, text  # before Gradio: the package imports it without its stub writer
     from tabs._language import language_links, word
+
+    import gradio as gr  # isort: skip
 
     with gr.Blocks(title="Atelier", delete_cache=(600, 86_400)) as page:
         gr.HTML(language_links(), elem_id="languages")
