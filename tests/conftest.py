@@ -12,10 +12,13 @@ import random
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.serving import Served, serve
 
 TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parent
@@ -136,6 +139,13 @@ def chromium_path() -> Path:
     return found
 
 
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Give the one running app that all tests of the page and of the API share."""
+    with serve(tmp_path_factory.mktemp("served") / "home") as app:
+        yield app
+
+
 @pytest.fixture(autouse=True)
 def atelier_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test its own folder for jobs, uploads and results."""
@@ -152,3 +162,14 @@ def _seeded() -> None:
         sys.modules["numpy"].random.seed(SEED)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(SEED)
+
+
+@pytest.fixture(scope="session")
+def built_page() -> Iterator[Any]:
+    """Give the page as the app builds it, local mode; it is not served."""
+    import app
+    from core.settings import Settings
+
+    atelier = app.open_atelier(Settings(home=HOME / "atelier-page"))
+    yield app.build_app(atelier)
+    assert atelier.jobs.shutdown(5)
