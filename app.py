@@ -22,12 +22,12 @@ USER = "atelier"
 def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""
     from tabs import _footer, models, text  # before Gradio: the package imports it without its stub writer
-    from tabs._language import language_links, word
+    from tabs._language import header, word
 
     import gradio as gr  # isort: skip
 
     with gr.Blocks(title="Atelier", delete_cache=(600, 86_400)) as page:
-        gr.HTML(language_links(), elem_id="languages")
+        gr.HTML(header(), elem_id="head")
         with gr.Tabs():
             for tab in (text, models):
                 with gr.Tab(word(tab.TITLE), id=tab.TITLE) as opened:

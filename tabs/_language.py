@@ -81,10 +81,10 @@ def accepted_language(header: str) -> str:
     return "en"
 
 
-def language_links() -> str:
-    """Return the four links that switch the language (a reload, so that every word follows)."""
+def header() -> str:
+    """Return the head of the page: its name, and four links that switch the language (a reload: every word follows)."""
     links = (f'<a href="?lang={code}" lang="{code}" hreflang="{code}">{name}</a>' for code, name in OWN_NAMES.items())
-    return f'<nav class="languages" aria-label="Language">{" · ".join(links)}</nav>'
+    return f'<header class="head"><h1>Atelier</h1><nav aria-label="Language">{" · ".join(links)}</nav></header>'
 
 
 class EarlyScript:
