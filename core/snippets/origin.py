@@ -36,8 +36,13 @@ class Origin:
     @property
     def encoder_decoder(self) -> bool:
         """True for a model that reads with one half and writes with the other, such as T5 and BART."""
+        return bool(self.folder and read_config(self.folder).get("is_encoder_decoder"))
+
+    @property
+    def folder(self) -> Path | None:
+        """Where this machine keeps the base's config.json; None for a packaged base, or one that only adapters name."""
         found = _file(self.base, "config.json") if self.base and not self.packaged else None
-        return bool(found and read_config(found.parent).get("is_encoder_decoder"))
+        return found.parent if found else None
 
 
 def origin_of(model: str, provenance: Provenance) -> Origin:

@@ -13,7 +13,11 @@ from core.snippets.loading import Plan
 from core.snippets.origin import origin_of
 from core.snippets.question_answering import question_answering
 from core.snippets.source import Code, code, source
+from core.snippets.summarization import summarization
 from core.tasks.text.options import ModelOptions
+
+CUTS = ("say.text_cut", "say.sentences_cut")
+"""The notes that say how many tokens were read of what was longer."""
 
 Writer = Callable[[Any, Plan], list[Code]]
 """(settings, plan) → pieces that end with a variable `result`."""
@@ -24,6 +28,7 @@ WRITERS: Mapping[str, Writer] = {
     "token-classification": pipelines.token_classification,
     "question-answering": question_answering,
     "feature-extraction": feature_extraction,
+    "summarization": summarization,
 }
 
 
@@ -56,5 +61,5 @@ def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
         dtype=provenance.dtype,
         attention=provenance.attention,
         quantisation=settings.quantisation,
-        cut_to=next((note.values["read"] for note in notes if note.key == "say.text_cut"), None),
+        cut_to=next((note.values["read"] for note in notes if note.key in CUTS), None),
     )

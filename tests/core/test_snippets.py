@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 
 from core.atelier import open_atelier
 from core.catalogue import find_task, starter_names
+from core.loading import starter_base_folder
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import PROJECT, Settings
@@ -27,6 +28,7 @@ from core.snippets import curl_snippet, python_snippet, snippets_markdown
 from core.snippets.panel import given
 from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
+from core.tasks.text.summarization import SummarizationSettings, summarize
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_zero_shot
@@ -50,15 +52,15 @@ SKILLS = {
     "token-classification": (TokenClassificationSettings, classify_tokens),
     "question-answering": (QuestionAnsweringSettings, answer_question),
     "feature-extraction": (FeatureExtractionSettings, extract_features),
+    "summarization": (SummarizationSettings, summarize),
 }
 FAKES = {
     "text-classification": "sequence-classification",
     "zero-shot-classification": "nli",
     "token-classification": "token-classification",
     "question-answering": "question-answering",
-    "feature-extraction": "sequence-classification",
 }
-"""Which tiny model stands in while a task's starter is not there."""
+"""Which tiny model stands in while a task's starter is not there; encoders have their base itself."""
 
 CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("text-classification", {"text": REVIEW}),
@@ -94,6 +96,11 @@ CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("feature-extraction", {"text": f"{STORY * 10}\nShort.", "pooling": "max", "normalize": False}),
     ("feature-extraction", {"text": "One line.\nAnother.", "pooling": "cls"}),
     ("feature-extraction", {"text": "One line.\nAnother one.", "pooling": "none"}),
+    ("summarization", {"text": STORY, "sentences": 1}),
+    ("summarization", {"text": f"{LONG_STORY}\nMr. Lee of the U.S. agreed.\nA line\nthat goes on " + "and on " * 200}),
+    ("summarization", {"text": "橋建於波多。它由艾蓮娜設計。每年春天都漆成綠色。「孩子們數螺栓。」大家都很高興。"}),
+    ("summarization", {"text": "Only this.\n\nAnd that.", "sentences": 2}),
+    ("summarization", {"text": LONG_STORY, "model": "t5", "no_repeat_ngram_size": 2}),
 )
 
 RUN_ALL = """
@@ -115,11 +122,13 @@ class Asked:
 
     @property
     def python(self) -> str:
+        """The code panel's Python."""
         return python_snippet(self.task, self.settings, self.answer)
 
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
+    """Give the registry of a local instance."""
     return open_atelier(Settings()).registry
 
 
@@ -128,17 +137,49 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """Folders of tiny models, for tasks whose starter is not there."""
     folder = tmp_path_factory.mktemp("models")
     missing = {task: head for task, head in FAKES.items() if find_task(task).starter not in starter_names()}
-    return {task: str(tiny_bert(folder / task, head)) for task, head in missing.items()}
+    tiny = {task: str(tiny_bert(folder / task, head)) for task, head in missing.items()}
+    encoders = ("feature-extraction", "summarization")
+    without = {task: str(starter_base_folder()) for task in encoders if find_task(task).starter not in starter_names()}
+    return {**tiny, **without, "t5": str(encoder_decoder(folder / "t5"))}
+
+
+def encoder_decoder(folder: Path) -> Path:
+    """Write a tiny T5 with a prefix, lengths and beams of its own, and the tokenizer of the starters' base."""
+    import torch
+    import transformers
+
+    config = transformers.T5Config(
+        d_model=16,
+        d_kv=4,
+        num_heads=4,
+        num_layers=2,
+        d_ff=32,
+        vocab_size=30522,
+        pad_token_id=0,
+        eos_token_id=102,
+        decoder_start_token_id=101,
+        n_positions=512,
+        task_specific_params={"summarization": {"prefix": "summarize: ", "num_beams": 2, "max_length": 20}},
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = transformers.AutoModelForSeq2SeqLM.from_config(config)
+    model.save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(starter_base_folder()).save_pretrained(folder)
+    return folder
 
 
 def ask(registry: Registry, fakes: Mapping[str, str], task: str, values: Mapping[str, Any]) -> Asked:
+    """Ask our skill; `model` names one of the fakes, by default the task's."""
     settings_type, skill = SKILLS[task]
-    settings = settings_type(**{"model": fakes.get(task, ""), **values})
+    model = fakes.get(values.get("model", task), "")
+    settings = settings_type(**{**values, "model": model})
     return Asked(task, settings, skill(settings, registry))
 
 
 @pytest.fixture(scope="module")
 def asked(registry: Registry, fakes: Mapping[str, str]) -> list[Asked]:
+    """Give every case with our skill's answer."""
     return [ask(registry, fakes, task, values) for task, values in CASES]
 
 
@@ -150,6 +191,7 @@ def printed(asked: list[Asked]) -> list[str]:
 
 
 def run(command: list[str], given_text: str = "") -> str:
+    """Run a command in the project folder and return what it prints; its complaints fail the test."""
     done = subprocess.run(command, cwd=PROJECT, input=given_text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -192,7 +234,7 @@ def test_python_needs_no_atelier(asked: list[Asked]) -> None:
             for node in ast.walk(ast.parse(one.python))
             if isinstance(node, ast.Import | ast.ImportFrom)
         }
-        assert imported <= {"json", "torch", "transformers", "peft", "importlib.metadata"}
+        assert imported <= {"json", "re", "torch", "transformers", "peft", "importlib.metadata"}
 
 
 def test_long_text_finds_the_same_entities(registry: Registry, fakes: Mapping[str, str]) -> None:
@@ -204,6 +246,7 @@ def test_long_text_finds_the_same_entities(registry: Registry, fakes: Mapping[st
 
 
 def run_one(program: str) -> str:
+    """Return what one program prints."""
     return json.loads(run([sys.executable, "-c", RUN_ALL], json.dumps([program])))
 
 
@@ -212,6 +255,8 @@ def run_one(program: str) -> str:
 
 @dataclass(frozen=True)
 class Answered:
+    """What a snippet needs of an answer."""
+
     provenance: Provenance
     notes: tuple[Any, ...] = ()
 
@@ -221,6 +266,7 @@ ANSWERED = Answered(Provenance("org/model", COMMIT, None, "cpu", "float32", "sdp
 
 
 def python_for(model: str, adapter: str | None = None, revision: str = COMMIT, **values: Any) -> str:
+    """Return the Python for a classification that these parts answered."""
     ran = {"device": "cpu", "dtype": "float32", "attention": "sdpa"}
     ran |= {name: value for name, value in values.items() if name in ran}
     settings = TextClassificationSettings(text="Fine.", model=model, quantisation=values.get("quantisation", "none"))
@@ -364,11 +410,12 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def wait_until_up(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once the app answers; fail with its log if it ends before."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
         try:
-            urllib.request.urlopen(f"{url}/gradio_api/info").close()
+            urllib.request.urlopen(f"{url}/gradio_api/info").close()  # noqa: S310 our own address
         except OSError:
             time.sleep(0.2)
         else:
@@ -377,7 +424,8 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def endpoints(url: str) -> list[str]:
-    with urllib.request.urlopen(f"{url}/gradio_api/info") as answer:
+    """Return the names of the public endpoints."""
+    with urllib.request.urlopen(f"{url}/gradio_api/info") as answer:  # noqa: S310 our own address
         return [name.strip("/") for name in json.load(answer)["named_endpoints"]]
 
 

@@ -1,0 +1,132 @@
+"""Summaries without the pipeline that transformers 5 dropped: sentences picked by an encoder, or new ones written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from core.catalogue import find_task
+from core.loading import read_config
+from core.snippets.loading import Plan, load
+from core.snippets.source import Code, call, code, literal
+from core.tasks.text.sentences import split_sentences
+from core.tasks.text.summarization import POSITION_PRIOR, RELEVANCE, TASK, SummarizationSettings, generation_options
+
+SENTENCES_AT_ONCE = 32
+SPLIT = r"(?<=[.!?。！？])\s+"
+"""Where a plain text is cut; where ours cuts elsewhere (abbreviations, line breaks), the sentences are written out."""
+_CLOSED_UP = r"([。！？｡．][」』”’）》】\"')]*) "
+
+
+def summarization(settings: SummarizationSettings, plan: Plan) -> list[Code]:
+    """Write what this model does: an encoder-decoder generates, any other encoder picks sentences."""
+    folder = plan.origin.folder
+    if folder and plan.origin.encoder_decoder:
+        return [load(plan, "AutoModelForSeq2SeqLM"), _generated(settings, plan, folder)]
+    sentences = _sentences(settings.text)
+    if len(sentences) <= settings.sentences:
+        text = f"text = {literal(settings.text)}"
+        remark = "# no more sentences than asked for: the text is its own summary"
+        return [code("", text, remark, 'result = [{"summary_text": text.strip()}]')]
+    return [
+        load(plan, find_task(TASK).auto_class),
+        _split(settings.text, sentences),
+        _embedded(plan, many=len(sentences) > SENTENCES_AT_ONCE),
+        _picked(settings, sentences),
+    ]
+
+
+def _sentences(text: str) -> list[str]:
+    """Return the sentences as our skill finds them, each in one line; signs without a letter or digit are none."""
+    pieces = [" ".join(text[span.start : span.end].split()) for span in split_sentences(text)]
+    return [piece for piece in pieces if any(map(str.isalnum, piece))] or pieces
+
+
+def _split(text: str, sentences: list[str]) -> Code:
+    if re.split(SPLIT, text.strip()) == sentences:
+        return code("re", f"text = {literal(text)}", f'sentences = re.split(r"{SPLIT}", text.strip())')
+    return code("", "sentences = [", *(f"    {literal(sentence)}," for sentence in sentences), "]")
+
+
+def _embedded(plan: Plan, *, many: bool) -> Code:
+    """Write the mean of each sentence's token vectors; many sentences go in batches."""
+    cut = {"truncation": "True", "max_length": literal(plan.cut_to)} if plan.cut_to else {}
+    whole = "model.get_encoder()" if plan.origin.encoder_decoder else "model"
+
+    def pooled(name: str) -> list[str]:
+        return [
+            call("inputs = tokenizer", name, padding="True", **cut, return_tensors='"pt"') + plan.to_device,
+            "with torch.inference_mode():",
+            f"    hidden = {whole}(**inputs).last_hidden_state.float()",
+            "mask = inputs.attention_mask[..., None]  # 0 where a shorter sentence was padded",
+        ]
+
+    mean = "(hidden * mask).sum(1) / mask.sum(1)"
+    if not many:
+        return code("torch", *pooled("sentences"), _unit(mean))
+    batch = pooled(f"sentences[start : start + {SENTENCES_AT_ONCE}]")
+    return code(
+        "torch",
+        "means = []",
+        f"for start in range(0, len(sentences), {SENTENCES_AT_ONCE}):",
+        *(f"    {line}" for line in batch),
+        f"    means.append({mean})",
+        _unit("torch.cat(means)"),
+    )
+
+
+def _unit(vectors: str) -> str:
+    return f"vectors = torch.nn.functional.normalize({vectors}, dim=-1).cpu()"
+
+
+def _picked(settings: SummarizationSettings, sentences: list[str]) -> Code:
+    """Write centrality and maximal marginal relevance, with the weights of our skill."""
+    joined = '" ".join(sentences[place] for place in sorted(chosen))'
+    close_up = any(re.search(_CLOSED_UP, f"{sentence} ") for sentence in sentences)
+    return code(
+        "re torch" if close_up else "torch",
+        "# close to the mean of all sentences, a little better if it comes early",
+        "scores = torch.cosine_similarity(vectors, vectors.mean(0, keepdim=True))",
+        f"scores -= {POSITION_PRIOR} * torch.linspace(0, 1, len(vectors))",
+        "chosen, likeness = [], torch.zeros(len(vectors))",
+        f"for _ in range({settings.sentences}):",
+        f"    value = {RELEVANCE} * scores - {1 - RELEVANCE:.1f} * likeness  # new to those already chosen",
+        '    value[chosen] = float("-inf")',
+        "    chosen.append(int(value.argmax()))",
+        "    likeness = torch.maximum(likeness, vectors @ vectors[chosen[-1]])",
+        f"summary = {joined}",
+        *([rf"summary = re.sub(r'''{_CLOSED_UP}''', r'\1', summary)"] if close_up else []),
+        'result = [{"summary_text": summary}]',
+    )
+
+
+def _generated(settings: SummarizationSettings, plan: Plan, folder: Path) -> Code:
+    """Write `generate` with the numbers that our skill took: the asked ones, else the model's own."""
+    own = dict((read_config(folder).get("task_specific_params") or {}).get(TASK) or {})
+    options = generation_options(settings, own, _with_generation_config(folder))
+    written = {name: literal(value) for name, value in options.items()}
+    given = {"input_ids": "inputs.input_ids", "attention_mask": "inputs.attention_mask"}
+    cut = {"truncation": "True", "max_length": literal(plan.cut_to)} if plan.cut_to else {}
+    prefix = own.get("prefix", "")
+    text = literal(prefix) + " + text.strip()" if prefix else "text.strip()"
+    return code(
+        "torch",
+        f"text = {literal(settings.text)}",
+        call("inputs = tokenizer", text, **cut, return_tensors='"pt"') + plan.to_device,
+        "with torch.inference_mode():",
+        *(f"    {line}" for line in call("ids = model.generate", **given, **written).split("\n")),
+        'result = [{"summary_text": tokenizer.decode(ids[0], skip_special_tokens=True).strip()}]',
+    )
+
+
+def _with_generation_config(folder: Path) -> Any:
+    """Return what stands for the model where only its generation settings are asked for: as transformers reads them."""
+    from transformers import AutoConfig, GenerationConfig
+
+    if (folder / "generation_config.json").exists():
+        found = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    else:
+        found = GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+    return SimpleNamespace(model=SimpleNamespace(generation_config=found))
