@@ -92,11 +92,14 @@ _TASKS = (
         ),
         aliases=("sentence-similarity", "sentence-embeddings"),
     ),
+    Task(
+        "attention",
+        "AutoModel",
+        "starter/embeddings",
+        presets=("google-bert/bert-base-multilingual-cased", "distilbert/distilbert-base-uncased"),
+    ),
 )
 TASKS: Mapping[str, Task] = {task.name: task for task in _TASKS}
-
-ATTENTION_PRESETS = ("google-bert/bert-base-multilingual-cased", "distilbert/distilbert-base-uncased")
-"""Suggestions for looking at attention: any encoder does."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,5 @@ def _split_revision(name: str) -> tuple[str, str | None]:
 
 
 def _preset_ids() -> Iterable[str]:
-    yield from ATTENTION_PRESETS
     for task in _TASKS:
         yield from task.presets

@@ -12,6 +12,9 @@ from core.fields import CHOICE, NUMBER, TEXT
 from core.words import dictionary
 from tabs._language import PAGE, word
 
+MOST_SLIDER_STEPS = 500
+"""A finer slider cannot be set by hand; the value is typed instead."""
+
 
 def control(settings: type, name: str, **overrides: Any) -> gr.components.Component:
     """Return the control for one field, with the field's own limits, default and words.
@@ -53,10 +56,12 @@ def _text(field: dataclasses.Field[Any], options: dict[str, Any]) -> gr.Textbox:
     return gr.Textbox(**{"value": _default(field), **options})
 
 
-def _number(field: dataclasses.Field[Any], options: dict[str, Any]) -> gr.Slider:
+def _number(field: dataclasses.Field[Any], options: dict[str, Any]) -> gr.Slider | gr.Number:
     limits = field.metadata
     bounds = {"minimum": limits["low"], "maximum": limits["high"], "step": limits["step"]}
-    return gr.Slider(**{"value": field.default, **bounds, **options})
+    steps = (limits["high"] - limits["low"]) / limits["step"]
+    make = gr.Slider if steps <= MOST_SLIDER_STEPS else gr.Number
+    return make(**{"value": field.default, **bounds, **options})
 
 
 def _choice(field: dataclasses.Field[Any], options: dict[str, Any]) -> gr.Dropdown:

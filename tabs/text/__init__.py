@@ -8,11 +8,11 @@ from core.atelier import Atelier
 from core.tasks.text.options import ModelOptions
 from tabs._form import control
 from tabs._language import word
-from tabs.text import batch, classification, embeddings, entities, question_answering, summarization, zero_shot
+from tabs.text import attention, batch, classification, embeddings, entities, question_answering, summarization, zero_shot
 
 TITLE = "tab.text"
 
-PANELS = (classification, zero_shot, entities, question_answering, summarization, embeddings)
+PANELS = (classification, zero_shot, entities, question_answering, summarization, embeddings, attention)
 
 
 def build(atelier: Atelier, page: gr.Blocks, _: gr.Tab) -> None:

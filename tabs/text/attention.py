@@ -1,0 +1,52 @@
+"""Attention: which token looks at which, as the model really computes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.atelier import Atelier
+from core.tasks.text.attention import TASK, AttentionMap, AttentionSettings, map_attention
+from core.words import say
+from tabs._events import Visit
+from tabs._form import control, controls
+from tabs._views import HeatMap, heat_map, paragraph
+from tabs.text._panel import Examples, TextTask, lay_out
+
+TITLE = "task.attention"
+EXAMPLES = Examples(
+    ["text"],
+    [
+        ["The animal did not cross the street because it was too tired."],
+        ["서울은 한국의 수도입니다."],
+        ["臺北是一座大城市。"],
+    ],
+)
+
+
+def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
+    """Lay out the panel and wire `/attention`."""
+    task = TextTask(
+        task=TASK,
+        settings=AttentionSettings,
+        answer=map_attention,
+        show=_show,
+        describe="Show the attention weights of an encoder by layer and head (0 = the mean of all).",
+    )
+    lay_out(atelier, task, _main, _more, EXAMPLES, wishes)
+
+
+def _main() -> dict[str, Any]:
+    return {
+        "text": control(AttentionSettings, "text", lines=3, elem_id="attention-text"),
+        **controls(AttentionSettings, "layer", "head"),
+    }
+
+
+def _more() -> dict[str, Any]:
+    return controls(AttentionSettings, "text_pair")
+
+
+def _show(answer: AttentionMap, _: Any, visit: Visit) -> str:
+    chosen = say("say.attention_of", layer=answer.layer, layers=answer.layers, head=answer.head, heads=answer.heads)
+    drawn = HeatMap(answer.tokens, answer.tokens, answer.weights, high=max(map(max, answer.weights)))
+    return paragraph(chosen, visit.language) + heat_map(drawn, visit.language)
