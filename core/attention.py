@@ -22,7 +22,7 @@ def register() -> str:
     return NAME
 
 
-def sliced_attention_forward(  # noqa: PLR0913 the signature is transformers' attention interface
+def sliced_attention_forward(  # noqa: PLR0913, PLR0917 the signature is transformers' attention interface
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -30,7 +30,7 @@ def sliced_attention_forward(  # noqa: PLR0913 the signature is transformers' at
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    is_causal: bool | None = None,
+    is_causal: bool | None = None,  # noqa: FBT001
     position_bias: torch.Tensor | None = None,
     softcap: float | None = None,
     s_aux: torch.Tensor | None = None,
@@ -47,7 +47,8 @@ def sliced_attention_forward(  # noqa: PLR0913 the signature is transformers' at
         raise ValueError("sliced attention has no attention sinks (s_aux); use attention='eager'")
     key, value = _repeat(module, key), _repeat(module, value)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    mask = _whole_mask(module, query, key, attention_mask, is_causal, position_bias)
+    causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
+    mask = _whole_mask(query, key, attention_mask, position_bias, causal=causal)
     outcome = query.new_empty(*query.shape[:-1], value.shape[-1])
     rows = query.shape[0] * query.shape[1]
     flat_query, flat_key, flat_value = (tensor.flatten(0, 1) for tensor in (query, key, value))
@@ -71,13 +72,13 @@ def _repeat(module: torch.nn.Module, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.repeat_interleave(groups, dim=1) if groups > 1 else tensor
 
 
-def _whole_mask(  # noqa: PLR0913 the parts that transformers hands over separately
-    module: torch.nn.Module,
+def _whole_mask(
     query: torch.Tensor,
     key: torch.Tensor,
     mask: torch.Tensor | None,
-    is_causal: bool | None,
     position_bias: torch.Tensor | None,
+    *,
+    causal: bool,
 ) -> torch.Tensor | None:
     """Join mask, causality and position bias into one mask (batch or 1, heads or 1, queries, keys), or None.
 
@@ -86,7 +87,6 @@ def _whole_mask(  # noqa: PLR0913 the parts that transformers hands over separat
     from transformers.integrations.sdpa_attention import create_position_bias_mask
 
     length, keys = query.shape[-2], key.shape[-2]
-    causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     causal = causal and mask is None and length > 1
     if mask is not None:
         mask = mask[..., :keys]

@@ -31,7 +31,7 @@ def tensors(
 
 
 def eager(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, bias: torch.Tensor | float = 0
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, bias: Any = 0
 ) -> torch.Tensor:
     """Write attention out as the paper does (Vaswani et al. 2017, equation 1)."""
     scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5 + bias
@@ -58,7 +58,7 @@ def padding(keys: int) -> torch.Tensor:
 @pytest.mark.parametrize("length", [1, 7, 13])
 @pytest.mark.parametrize("masked", [False, True])
 def test_self_attention(length: int, *, masked: bool) -> None:
-    """Batch 3 × 5 heads = 15 rows in 4 slices: equal to SDPA and to the written-out formula, with and without padding."""
+    """Batch 3 × 5 heads = 15 rows in 4 slices equal SDPA and the written-out formula, with and without padding."""
     assert (3 * 5) % SLICES
     parts, mask = tensors(length, length), padding(length) if masked and length > 2 else None
     agree(module(), parts, mask, eager(*parts, mask))
@@ -178,7 +178,7 @@ def llama() -> tuple[type, Any]:
 @pytest.mark.parametrize("family", [bert, t5, llama])
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_real_models(family: Any, side: str, tmp_path: Path) -> None:
-    """A model loaded with attn_implementation="sliced" answers like SDPA and eager on every token that is no padding."""
+    """A model loaded with attn_implementation="sliced" answers like SDPA and eager wherever there is no padding."""
     made_by, config = family()
     torch.manual_seed(0)
     made_by(config).save_pretrained(tmp_path)
@@ -203,7 +203,7 @@ def test_real_models(family: Any, side: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", [t5, llama])
 def test_decoding_with_a_cache(family: Any) -> None:
     """Greedy decoding, one new token a step, writes the same tokens sliced and with SDPA."""
-    made_by, config = family()
+    _, config = family()
     head = transformers.AutoModelForSeq2SeqLM if family is t5 else transformers.AutoModelForCausalLM
     torch.manual_seed(0)
     model = head.from_config(config).eval()

@@ -119,7 +119,11 @@ def extract_features_of_texts(
 
 
 def _vectors(
-    registry: Registry, encoder: LoadedModel, encoded: Sequence[Encoded], settings: FeatureExtractionSettings, lane: Lane
+    registry: Registry,
+    encoder: LoadedModel,
+    encoded: Sequence[Encoded],
+    settings: FeatureExtractionSettings,
+    lane: Lane,
 ) -> torch.Tensor:
     pooling = "mean" if settings.pooling == NONE else settings.pooling
     vectors = embed(registry, encoder, encoded, pooling, lane)
@@ -141,7 +145,7 @@ def _nearest_to_query(lines: Sequence[str], scores: torch.Tensor) -> tuple[Neigh
 
 
 def _nearest_to_each(lines: Sequence[str], similarity: torch.Tensor) -> tuple[Neighbour, ...]:
-    if len(lines) < 2:
+    if len(lines) == 1:
         return ()
     scores, places = similarity.clone().fill_diagonal_(float("-inf")).max(1)
     found = zip(places.tolist(), scores.tolist(), strict=True)

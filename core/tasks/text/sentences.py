@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 CLOSERS = "\"'”’»›)]}」』）》】〉〕］"
-OPENERS = "\"'“‘«‹([{「『（《【〈¿¡*•-–—"  # noqa: RUF001 these are the marks that open a sentence
-_WIDE = "。！？｡．؟۔।॥"  # noqa: RUF001 end marks that need no space behind them
+OPENERS = "\"'“‘«‹([{「『（《【〈¿¡*•-–—"
+_WIDE = "。！？｡．؟۔।॥"
 _END = re.compile(rf"[.!?…{_WIDE}]+[{re.escape(CLOSERS)}]*")
 _PARAGRAPH = re.compile(r"[^\n]+")
-_WORD_BEFORE = re.compile(r"[^\s\"'“‘«(\[{「『（]*$")  # noqa: RUF001
+_WORD_BEFORE = re.compile(r"[^\s\"'“‘«(\[{「『（]*$")
 _ENUMERATION = re.compile(r"\s*[\"'(\[]?(\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
 _LONGEST_WORD = 24
@@ -93,7 +93,7 @@ def _ends_here(text: str, begin: int, found: re.Match[str], end: int) -> bool:
     if not after:
         return True
     if any(mark in _WIDE for mark in marks):
-        return after[0] not in "，、；,;"  # noqa: RUF001 the quoting sentence goes on
+        return after[0] not in "，、；,;"
     if not after[0].isspace():
         return bool(_HANGUL.match(text[found.start() - 1 : found.start()]) and _HANGUL.match(after))
     following = after.lstrip().lstrip(OPENERS)

@@ -30,8 +30,8 @@ POSITION_PRIOR = 0.1
 """What the last sentence loses against the first. With it the centroid's ROUGE-1/2/L mean on 1,119 abstracts of SciTLDR
 is 23.7; 23.2 without it, 21.1 for the first sentence alone, and LexRank is no better than the plain centroid."""
 RELEVANCE = 0.9
-"""Weight of centrality against novelty in maximal marginal relevance (Carbonell & Goldstein 1998). Three sentences of 258
-abstracts of SciTLDR against all their summaries: 25.0 with 0.9 or 1, 24.8 with 0.7, 23.9 with 0.5."""
+"""Weight of centrality against novelty in maximal marginal relevance (Carbonell & Goldstein 1998). Three sentences
+of 258 abstracts of SciTLDR against all their summaries: 25.0 with 0.9 or 1, 24.8 with 0.7, 23.9 with 0.5."""
 SAME = 0.9
 """Cosine from which a sentence says again what another has said; it is taken only when nothing else is left."""
 USUAL_MAX_LENGTH = 142
@@ -41,7 +41,7 @@ _NO_SPACE_BEHIND = re.compile(r"[。！？｡．][」』”’）》】\"')]*$")
 
 @dataclass(frozen=True, kw_only=True)
 class SummarizationSettings(ModelOptions):
-    """A text to shorten. `sentences` is for encoders; the lengths (in tokens), beams and n-grams for encoder-decoders."""
+    """A text to shorten; `sentences` is for encoders, lengths (in tokens) and beams are for encoder-decoders."""
 
     text: str = fields.text(limit=LIMITS.context_characters)
     sentences: int = fields.number(3, low=1, high=20)
@@ -229,7 +229,7 @@ def _generate(model: LoadedModel, ids: Sequence[int], options: dict[str, Any], c
     class StopRequested(StoppingCriteria):
         """Ends every beam once somebody asked to stop."""
 
-        def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:  # noqa: ARG002
             return torch.full(input_ids.shape[:1], cancel.cancelled, dtype=torch.bool, device=input_ids.device)
 
     inputs = torch.tensor([list(ids)], device=model.model.device)

@@ -36,6 +36,7 @@ LINES = (
 
 
 def asked(text: str = "\n".join(LINES), **values: Any) -> FeatureExtractionSettings:
+    """Return the settings for some lines and the real base."""
     return FeatureExtractionSettings(**{"text": text, "model": BASE, "dtype": "float32", **values})
 
 
@@ -99,7 +100,7 @@ def test_similar_lines_are_near(features: FeatureExtraction) -> None:
 def test_a_query_sorts_the_lines(registry: Registry) -> None:
     """With a query every line is listed, the nearest first, and the query is no line."""
     found = extract_features(asked("\n".join(LINES[:3]), query="shares lost value on Wall Street"), registry)
-    assert [one.text for one in found.nearest][0] == LINES[2]
+    assert found.nearest[0].text == LINES[2]
     assert sorted(one.line for one in found.nearest) == [0, 1, 2]
     assert [one.score for one in found.nearest] == sorted((one.score for one in found.nearest), reverse=True)
     assert (len(found.vectors), len(found.lines)) == (3, 3)
@@ -182,8 +183,9 @@ def test_a_decoder_without_padding_token_gives_vectors(tmp_path: Path, registry:
     transformers.GPT2Model(config).save_pretrained(tmp_path)
     tokenizer_for(tmp_path)
     for pooling in ("mean", "cls", "max"):
-        together = extract_features(asked("a cat\nthe dog barks at a cat", model=str(tmp_path), pooling=pooling), registry)
-        alone = extract_features(asked("a cat", model=str(tmp_path), pooling=pooling), registry)
+        options = {"model": str(tmp_path), "pooling": pooling}
+        together = extract_features(asked("a cat\nthe dog barks at a cat", **options), registry)
+        alone = extract_features(asked("a cat", **options), registry)
         torch.testing.assert_close(
             torch.tensor(together.vectors[0]), torch.tensor(alone.vectors[0]), atol=1e-5, rtol=1e-4
         )

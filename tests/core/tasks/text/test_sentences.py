@@ -22,7 +22,7 @@ def pieces(text: str) -> list[str]:
         ["He paid 3.14 dollars, e.g. in cash!", "Prof. Li, i.e. the boss, did not."],
         ["The U.S. Government office closed.", "I live in the U.S.", "The rest do not."],
         ["It was 5 p.m. on Jan. 5.", "It was 5 p.m.", "The sun set."],
-        ["“Really?” she said.", "\"Stop!\" he cried.", "‘Why?’", "Because."],
+        ["“Really?” she said.", '"Stop!" he cried.', "‘Why?’", "Because."],
         ["So did I.", "Then we left."],
         ["No. 5 is alive.", "No.", "That is wrong."],
         ["See Fig. 3 and Smith et al. 2019.", "It holds (see p. 3).", "What?!", "Yes."],

@@ -41,6 +41,7 @@ ARTICLE = (
 
 
 def asked(text: str = ARTICLE, **values: Any) -> SummarizationSettings:
+    """Return the settings for a text and the real base."""
     return SummarizationSettings(**{"text": text, "model": BASE, "dtype": "float32", **values})
 
 
@@ -138,7 +139,7 @@ def test_redundancy_by_hand() -> None:
 
 
 def encoder_decoder(folder: Path, family: str = "t5", **changes: Any) -> str:
-    """Write a tiny encoder-decoder with the base's tokenizer; it writes on to its longest length. Returns its folder."""
+    """Write a tiny encoder-decoder with the base's tokenizer, which rarely ends of its own; returns its folder."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(BASE)
     shared = {"vocab_size": 30522, "pad_token_id": 0, "eos_token_id": 102, "decoder_start_token_id": 101, **changes}
     if family == "t5":
