@@ -123,8 +123,10 @@ def _entities(
     cut = Cut(model.max_length, settings.stride)
     parts = windows(model, texts, cut)
     logits = iter(forward(registry, model, [part.encoded for one in parts for part in one], read_token_logits, lane))
+    pipeline = _pipeline(model)
+    strategy = settings.aggregation_strategy
     return [
-        _aggregate(model, _joined(text, one, [next(logits) for _ in one], cut.stride), settings.aggregation_strategy)
+        _aggregate(pipeline, _joined(text, one, [next(logits) for _ in one], cut.stride), strategy)
         for text, one in zip(texts, parts, strict=True)
     ]
 
@@ -162,15 +164,19 @@ def _kept(tokens: range, number: int, count: int, stride: int) -> range:
     return range(start, stop)
 
 
-def _aggregate(model: LoadedModel, output: dict[str, Any], strategy: str) -> tuple[Entity, ...]:
-    """Group tokens by transformers' own rules: https://huggingface.co/docs/transformers/main_classes/pipelines."""
+def _pipeline(model: LoadedModel) -> Any:
+    """Return transformers' own pipeline around the model, for its rules of grouping; it computes nothing here."""
     import transformers
-    from transformers.pipelines.token_classification import AggregationStrategy
 
     # A device that is named would make the pipeline move the model; one that accelerate has laid out must stay.
     device = None if getattr(model.model, "hf_device_map", None) else model.model.device
-    untyped: Any = transformers.TokenClassificationPipeline
-    pipeline = untyped(model=model.model, tokenizer=model.tokenizer, device=device)
+    return transformers.TokenClassificationPipeline(model=model.model, tokenizer=model.tokenizer, device=device)
+
+
+def _aggregate(pipeline: Any, output: dict[str, Any], strategy: str) -> tuple[Entity, ...]:
+    """Group tokens: https://huggingface.co/docs/transformers/main_classes/pipelines tells what a strategy does."""
+    from transformers.pipelines.token_classification import AggregationStrategy
+
     found = pipeline.postprocess([output], aggregation_strategy=AggregationStrategy(strategy))
     return tuple(_entity(one) for one in found)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TASK = "zero-shot-classification"
 LABELS_CHARACTERS = 10_000
 TEMPLATE_CHARACTERS = 500
-_SEPARATOR = re.compile(r"[,，、،\n]")  # noqa: RUF001 the commas of Chinese, Japanese and Arabic, too
+_SEPARATOR = re.compile(r"[,，、،\n]")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from core.errors import InvalidInput, WrongTask
+from core.registry import Registry
 from core.tasks.text.encoder import INTERACTIVE
 from core.tasks.text.question_answering import (
     TASK,
@@ -23,6 +24,7 @@ from core.tasks.text.question_answering import (
     answer_questions,
 )
 from core.tasks.text.windows import Cut, windows
+from tests.core.tasks.text.conftest import Borrow, MakeModel
 
 QUESTION = "where lives ada ?"
 CONTEXTS = (
@@ -34,15 +36,18 @@ CONTEXTS = (
 
 
 def asked(model: str, **values: Any) -> QuestionAnsweringSettings:
+    """Return settings for a local model in float32, whatever the machine would choose."""
     given = {"question": QUESTION, "context": CONTEXTS[0], "model": model, "dtype": "float32", **values}
     return QuestionAnsweringSettings(**given)
 
 
 def options(model: str, **values: Any) -> AnswerOptions:
+    """Return options for a local model in float32, without a question."""
     return AnswerOptions(model=model, dtype="float32", **values)
 
 
 def close(ours: Any, theirs: Any) -> bool:
+    """Tell whether two results are the same but for rounding in their scores."""
     if isinstance(ours, dict):
         ours, theirs = [ours], [theirs]
     assert [{**one, "score": 0} for one in ours] == [{**one, "score": 0} for one in theirs]
@@ -118,7 +123,7 @@ def _in_words(spans: list[Any], encoding: Any, settings: QuestionAnsweringSettin
     ],
     ids=str,
 )
-def test_equals_a_slow_reference(registry, make_model, values):
+def test_equals_a_slow_reference(registry: Registry, make_model: MakeModel, values: dict[str, Any]) -> None:
     """Answers, places, order and scores are those of a reference that tries every span of every window."""
     model = make_model("question-answering")
     for context in CONTEXTS:
@@ -130,7 +135,9 @@ def test_equals_a_slow_reference(registry, make_model, values):
 
 @pytest.mark.parametrize("byte_level", [False, True], ids=["wordpiece", "bytes"])
 @pytest.mark.parametrize("align_to_words", [False, True])
-def test_answers_are_cut_out_of_the_context(registry, make_model, byte_level, align_to_words):
+def test_answers_are_cut_out_of_the_context(
+    registry: Registry, make_model: MakeModel, byte_level: bool, align_to_words: bool
+) -> None:
     """Every answer is context[start:end] in any script, without blanks at its ends, none twice, none above 1."""
     model = make_model("question-answering", byte_level=byte_level)
     for context in (*CONTEXTS, "  \n ada \n", "👩‍👩‍👧"):
@@ -143,7 +150,7 @@ def test_answers_are_cut_out_of_the_context(registry, make_model, byte_level, al
         assert len({one.answer.lower() for one in answers}) == len(answers)
 
 
-def test_the_same_words_count_once(registry, make_model):
+def test_the_same_words_count_once(registry: Registry, make_model: MakeModel) -> None:
     """What overlapping windows both find keeps a probability's bounds; what repeats in the text is one answer."""
     model = make_model("question-answering", lexical=True)
     context = "london " * 60
@@ -152,7 +159,7 @@ def test_the_same_words_count_once(registry, make_model):
     assert 0 < answers.answers[0].score <= 1
 
 
-def test_no_answer_is_an_answer(registry, make_model):
+def test_no_answer_is_an_answer(registry: Registry, make_model: MakeModel) -> None:
     """An answer that is not there is "" at 0 … 0, when asked for and likelier than any other; else never."""
     model = make_model("question-answering")
     kept = [
@@ -166,7 +173,9 @@ def test_no_answer_is_an_answer(registry, make_model):
 
 
 @pytest.mark.parametrize("context", ["", " \n", "\u200d\u200b"])
-def test_a_context_without_words_has_no_answer(registry, make_model, borrowed, context):
+def test_a_context_without_words_has_no_answer(
+    registry: Registry, make_model: MakeModel, borrowed: Borrow, context: str
+) -> None:
     """Where the context holds no token, the answer is "" with the score 0."""
     chosen = options(make_model("question-answering"), doc_stride=64)
     nothing = {"score": 0.0, "start": 0, "end": 0, "answer": ""}
@@ -176,7 +185,7 @@ def test_a_context_without_words_has_no_answer(registry, make_model, borrowed, c
         assert answer_questions([(QUESTION, context)], several, registry, model, INTERACTIVE) == [[nothing]]
 
 
-def test_many_at_once_equal_one_by_one(registry, make_model, borrowed):
+def test_many_at_once_equal_one_by_one(registry: Registry, make_model: MakeModel, borrowed: Borrow) -> None:
     """Company changes nothing: pairs of any length together get the answers they get alone."""
     chosen = options(make_model("question-answering"), top_k=3, doc_stride=64)
     pairs = [(QUESTION, context) for context in CONTEXTS] + [("who ?", context) for context in CONTEXTS]
@@ -191,7 +200,7 @@ def test_many_at_once_equal_one_by_one(registry, make_model, borrowed):
         assert close(ours, theirs.result)
 
 
-def test_one_question_for_many_contexts(registry, make_model, borrowed):
+def test_one_question_for_many_contexts(registry: Registry, make_model: MakeModel, borrowed: Borrow) -> None:
     """The question of the settings is put to every text; the settings need no context of their own."""
     settings = QuestionSettings(
         question=QUESTION, model=make_model("question-answering"), dtype="float32", doc_stride=64
@@ -202,7 +211,7 @@ def test_one_question_for_many_contexts(registry, make_model, borrowed):
         assert close(one, answer_question(asked(settings.model, context=context, doc_stride=64), registry).result)
 
 
-def test_a_model_padded_on_the_left_reads_the_context_first(make_model, borrowed):
+def test_a_model_padded_on_the_left_reads_the_context_first(make_model: MakeModel, borrowed: Borrow) -> None:
     """Where a tokenizer pads on the left, the question follows the context, and windows point into the context."""
     with borrowed(options(make_model("question-answering")), TASK) as model:
         model.tokenizer.padding_side = "left"
@@ -219,7 +228,7 @@ def test_a_model_padded_on_the_left_reads_the_context_first(make_model, borrowed
         assert CONTEXTS[2][first[0] : last[1]].strip()
 
 
-def test_the_result_is_json(registry, make_model):
+def test_the_result_is_json(registry: Registry, make_model: MakeModel) -> None:
     """One answer is an object, several are a list; numbers are plain, and the provenance names the model."""
     model = make_model("question-answering")
     one = answer_question(asked(model), registry)
@@ -242,20 +251,20 @@ def test_the_result_is_json(registry, make_model):
         ({"handle_impossible_answer": "yes"}, "must be true or false"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_words(values, said):
+def test_what_makes_no_sense_is_refused_in_words(values: dict[str, Any], said: str) -> None:
     """Each refusal is a sentence with the numbers."""
     with pytest.raises(InvalidInput, match=said):
         asked("any", **values)
 
 
-def test_a_question_of_more_than_half_a_window_is_refused(registry, make_model):
+def test_a_question_of_more_than_half_a_window_is_refused(registry: Registry, make_model: MakeModel) -> None:
     """A question that would push the context out is refused with the window's number."""
     model = make_model("question-answering")
     with pytest.raises(InvalidInput, match="The question has 65 tokens; at most 64"):
         answer_question(asked(model, question="who " * 65), registry)
 
 
-def test_a_stride_that_fills_the_window_is_refused(registry, make_model):
+def test_a_stride_that_fills_the_window_is_refused(registry: Registry, make_model: MakeModel) -> None:
     """A stride that leaves nothing new to read is refused once a context needs a second window, not before."""
     model = make_model("question-answering")
     assert answer_question(asked(model), registry).answers
@@ -263,7 +272,7 @@ def test_a_stride_that_fills_the_window_is_refused(registry, make_model):
         answer_question(asked(model, context=CONTEXTS[2]), registry)
 
 
-def test_a_model_of_another_task_is_refused(registry, make_model):
+def test_a_model_of_another_task_is_refused(registry: Registry, make_model: MakeModel) -> None:
     """A model without a head for spans is refused by its own name."""
     with pytest.raises(WrongTask, match="BertForTokenClassification"):
         answer_question(asked(make_model("token-classification")), registry)

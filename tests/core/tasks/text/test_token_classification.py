@@ -11,6 +11,7 @@ import pytest
 from transformers import pipeline
 
 from core.errors import InvalidInput, ModelError
+from core.registry import Registry
 from core.tasks.text.encoder import INTERACTIVE
 from core.tasks.text.token_classification import (
     STRATEGIES,
@@ -22,6 +23,7 @@ from core.tasks.text.token_classification import (
     segments,
 )
 from core.tasks.text.windows import Cut, windows
+from tests.core.tasks.text.conftest import Borrow, MakeModel
 
 TEXTS = (
     "Ada Lovelace lives in London , where she was great.",
@@ -33,10 +35,12 @@ LONG = "Ada Lovelace works in London , 倫敦 🦜 and hates a bad Parisian film
 
 
 def asked(model: str, **values: Any) -> TokenClassificationSettings:
+    """Return settings for a local model in float32, whatever the machine would choose."""
     return TokenClassificationSettings(**{"text": TEXTS[0], "model": model, "dtype": "float32", **values})
 
 
 def close(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
+    """Tell whether two results are the same but for rounding in their scores."""
     assert [{**one, "score": 0} for one in ours] == [{**one, "score": 0} for one in theirs]
     assert [list(one) for one in ours] == [list(one) for one in theirs]
     return [one["score"] for one in ours] == pytest.approx([float(one["score"]) for one in theirs], abs=1e-4)
@@ -45,7 +49,7 @@ def close(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")
 @pytest.mark.parametrize("byte_level", [False, True], ids=["wordpiece", "bytes"])
-def test_equals_the_pipeline(registry, make_model, byte_level, strategy):
+def test_equals_the_pipeline(registry: Registry, make_model: MakeModel, byte_level: bool, strategy: str) -> None:
     """All five strategies find what the pipeline finds, key by key, with either kind of tokenizer, in any script."""
     model = make_model("token-classification", byte_level=byte_level)
     reference = pipeline(TASK, model=model, aggregation_strategy=strategy)
@@ -59,7 +63,9 @@ def test_equals_the_pipeline(registry, make_model, byte_level, strategy):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("stride", [0, 1, 64, 125])
-def test_windows_change_nothing_where_neighbours_do_not_matter(registry, make_model, stride, strategy):
+def test_windows_change_nothing_where_neighbours_do_not_matter(
+    registry: Registry, make_model: MakeModel, stride: int, strategy: str
+) -> None:
     """A model that reads each token for itself finds the same in windows as the pipeline finds in one piece."""
     model = make_model("token-classification", lexical=True)
     reference = pipeline(TASK, model=model, aggregation_strategy=strategy)
@@ -82,7 +88,7 @@ def _read_in_one_piece(reference: Any) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["none", "simple", "max"])
-def test_a_long_text_has_no_doubles(registry, make_model, strategy):
+def test_a_long_text_has_no_doubles(registry: Registry, make_model: MakeModel, strategy: str) -> None:
     """Over several windows no two findings share a character, and the last window is read, too."""
     model = make_model("token-classification")
     answer = classify_tokens(asked(model, text=LONG, aggregation_strategy=strategy), registry)
@@ -92,7 +98,7 @@ def test_a_long_text_has_no_doubles(registry, make_model, strategy):
     assert answer.notes == ()
 
 
-def test_windows_share_the_stride(make_model, borrowed):
+def test_windows_share_the_stride(make_model: MakeModel, borrowed: Borrow) -> None:
     """Windows share exactly `stride` tokens, and each reads the whole window's worth but the last."""
     with borrowed(asked(make_model("token-classification")), TASK) as model:
         parts = windows(model, [LONG, "bad"], Cut(128, 30))
@@ -104,7 +110,7 @@ def test_windows_share_the_stride(make_model, borrowed):
         assert shared == after.offsets[after.tokens.start : after.tokens.start + 30]
 
 
-def test_many_at_once_equal_one_by_one(registry, make_model, borrowed):
+def test_many_at_once_equal_one_by_one(registry: Registry, make_model: MakeModel, borrowed: Borrow) -> None:
     """Company changes nothing: short, long and empty texts together get the answers they get alone."""
     settings = asked(make_model("token-classification"))
     texts = [*TEXTS, LONG]
@@ -116,7 +122,7 @@ def test_many_at_once_equal_one_by_one(registry, make_model, borrowed):
         assert close(ours, theirs)
 
 
-def test_counts_and_json(registry, make_model):
+def test_counts_and_json(registry: Registry, make_model: MakeModel) -> None:
     """Labels are counted, the most frequent first; everything is JSON."""
     answer = classify_tokens(asked(make_model("token-classification"), text=LONG), registry)
     assert json.loads(json.dumps(answer.result)) == answer.result
@@ -127,7 +133,7 @@ def test_counts_and_json(registry, make_model):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")
-def test_segments_are_the_text(registry, make_model, strategy):
+def test_segments_are_the_text(registry: Registry, make_model: MakeModel, strategy: str) -> None:
     """The pieces to colour are the text itself, none empty, even where one emoji is several tokens."""
     model = make_model("token-classification", byte_level=True)
     for text in TEXTS:
@@ -137,7 +143,7 @@ def test_segments_are_the_text(registry, make_model, strategy):
         assert set(answer.counts) >= {label for _, label in answer.segments} - {None} > set()
 
 
-def test_segments_of_overlapping_entities():
+def test_segments_of_overlapping_entities() -> None:
     """Where entities overlap, the earlier one keeps its characters; one inside another is left out."""
     spans = {"A": (2, 5), "B": (4, 7), "C": (5, 6), "D": (9, 9)}
     found = [Entity(label, 1.0, "", *span) for label, span in spans.items()]
@@ -146,7 +152,7 @@ def test_segments_of_overlapping_entities():
 
 
 @pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")
-def test_guessed_words_are_said(registry, make_model):
+def test_guessed_words_are_said(registry: Registry, make_model: MakeModel) -> None:
     """A tokenizer that does not know words says so where a strategy needs them, and only there."""
     model = make_model("token-classification", byte_level=True)
     assert classify_tokens(asked(model), registry).notes == ()
@@ -164,13 +170,13 @@ def test_guessed_words_are_said(registry, make_model):
         ({"stride": -1}, "between 0 and 1024"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_words(values, said):
+def test_what_makes_no_sense_is_refused_in_words(values: dict[str, Any], said: str) -> None:
     """Each refusal is a sentence with the numbers."""
     with pytest.raises(InvalidInput, match=said):
         asked("any", **values)
 
 
-def test_a_stride_that_fills_the_window_is_refused(registry, make_model):
+def test_a_stride_that_fills_the_window_is_refused(registry: Registry, make_model: MakeModel) -> None:
     """A stride that leaves nothing new to read is refused with the model's number; a text in one window needs none."""
     model = make_model("token-classification")
     assert classify_tokens(asked(model, stride=126), registry).result
@@ -178,7 +184,7 @@ def test_a_stride_that_fills_the_window_is_refused(registry, make_model):
         classify_tokens(asked(model, text=LONG, stride=126), registry)
 
 
-def test_a_tokenizer_without_offsets_is_refused(make_model, borrowed):
+def test_a_tokenizer_without_offsets_is_refused(make_model: MakeModel, borrowed: Borrow) -> None:
     """A tokenizer written in Python cannot point into the text, and that is said."""
     from transformers import BertJapaneseTokenizer
 

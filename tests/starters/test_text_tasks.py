@@ -1,0 +1,117 @@
+"""Each text starter, asked the way the page asks it, gives right answers to easy questions."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.catalogue import Catalogue, starter_names
+from core.hub import Hub
+from core.loading import Loader
+from core.registry import Registry
+from core.settings import Settings
+from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
+from core.tasks.text.text_classification import TextClassificationSettings, classify_text
+from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
+from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_zero_shot
+
+BRISTOL = (
+    "Ada was born in Leeds in 1951 and studied chemistry in Bristol. After that she worked for a brewery in Munich, "
+    "where she met Karl, a teacher from Vienna. They married in 1979 and moved to Lisbon."
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    """Give a registry as the app makes it, offline."""
+    catalogue = Catalogue(Settings())
+    return Registry(catalogue, Loader(catalogue, Hub(offline=True)))
+
+
+def needs(name: str) -> None:
+    """Skip, in plain words, where a starter has not been made yet."""
+    if f"starter/{name}" not in starter_names():
+        pytest.skip(f"assets/starters/{name} is not in this checkout; make starters builds it")
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("I loved every minute of it.", "positive"),
+        ("A wonderful, moving film.", "positive"),
+        ("The plot is thin and the jokes fall flat.", "negative"),
+        ("What a boring waste of time.", "negative"),
+    ],
+)
+def test_sentiment(registry: Registry, text: str, label: str) -> None:
+    """Clear praise and clear blame are told apart."""
+    needs("sentiment")
+    answer = classify_text(TextClassificationSettings(text=text), registry)
+    assert answer.scores[0].label.lower() == label
+    assert answer.provenance.model == "starter/sentiment"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Angela Merkel met Tim Cook in Berlin.", {"Angela Merkel": "PER", "Tim Cook": "PER", "Berlin": "LOC"}),
+        ("Barack Obama was born in Hawaii.", {"Barack Obama": "PER", "Hawaii": "LOC"}),
+        ("We had nothing to eat for two days.", {}),
+    ],
+)
+def test_entities(registry: Registry, text: str, found: dict[str, str]) -> None:
+    """Well-known persons and places are found whole, under the right name, and nothing else is."""
+    needs("entities")
+    answer = classify_tokens(TokenClassificationSettings(text=text, aggregation_strategy="first"), registry)
+    assert {text[entity.start : entity.end]: entity.label for entity in answer.entities} == found
+
+
+def test_entities_beyond_the_window(registry: Registry) -> None:
+    """A name at the end of a text of many windows is found where it stands, once."""
+    needs("entities")
+    text = "It rained for the whole day and nobody went out. " * 200 + "Angela Merkel went to Berlin."
+    answer = classify_tokens(TokenClassificationSettings(text=text, aggregation_strategy="first"), registry)
+    assert [text[one.start : one.end] for one in answer.entities if one.start > len(text) - 30] == [
+        "Angela Merkel", "Berlin",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Where was Ada born?", "Leeds"),
+        ("What did she study?", "chemistry"),
+        ("Where did she meet Karl?", "Munich"),
+        ("When did they marry?", "1979"),
+    ],
+)
+def test_question_answering(registry: Registry, question: str, answer: str) -> None:
+    """Who, where and when are answered with the very words of the text, however long what surrounds them."""
+    needs("question-answering")
+    for context in (BRISTOL, "It rained for the whole day and nobody went out. " * 60 + BRISTOL):
+        found = answer_question(QuestionAnsweringSettings(question=question, context=context), registry).answers[0]
+        assert answer in found.answer
+        assert len(found.answer) < 40
+        assert context[found.start : found.end] == found.answer
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("The striker scored twice in the second half of the match.", "sports"),
+        ("The parliament voted on the new tax law.", "politics"),
+        ("Bake the dough for twenty minutes and let it cool.", "cooking"),
+    ],
+)
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_zero_shot_classification(registry: Registry, text: str, label: str, multi_label: bool) -> None:
+    """The topic of a plain sentence is chosen among three."""
+    needs("nli")
+    settings = ZeroShotClassificationSettings(
+        text=text,
+        labels="sports, politics, cooking",
+        hypothesis_template="This example is about {}.",
+        multi_label=multi_label,
+    )
+    assert classify_zero_shot(settings, registry).result["labels"][0] == label
