@@ -86,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AtelierError as refusal:
         print(refusal, file=sys.stderr)
         return 2
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads_folder))
     atelier = open_atelier(settings)
     atelier.jobs.adopt()

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-import uuid
+import time
 from pathlib import Path
 
 from core.atelier import Atelier
 
+KEEP_SECONDS = 86_400
+"""Copies live as long as Gradio's own files; the originals stay with their job."""
+
 
 def offer(atelier: Atelier, path: Path) -> str:
-    """Copy a result beside Gradio's files, in a folder nobody can guess; returns the copy's path."""
-    folder = atelier.settings.uploads_folder / "results" / uuid.uuid4().hex
-    folder.mkdir(parents=True)
-    return str(shutil.copy(path, folder / path.name))
+    """Copy a job's result beside Gradio's files, once a version; returns the copy's path.
+
+    The copy's folder is as hard to guess as the job's id, which its name is made of.
+    """
+    results = atelier.settings.uploads_folder / "results"
+    folder = results / hashlib.sha256(f"{path}:{path.stat().st_mtime_ns}".encode()).hexdigest()
+    if not (folder / path.name).exists():
+        _sweep(results)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.name)
+    return str(folder / path.name)
+
+
+def _sweep(results: Path) -> None:
+    """Remove copies that nobody fetched for a day."""
+    oldest = time.time() - KEEP_SECONDS
+    for folder in results.glob("*"):
+        if folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)

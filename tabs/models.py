@@ -15,7 +15,7 @@ from core.forecast import Forecast
 from core.overview import describe_memory, memory_state
 from core.registry import Freed, Resident
 from core.settings import Capability
-from core.tasks.text.options import ModelOptions
+from core.tasks.text.options import WISHES, ModelOptions
 from core.words import in_bytes, say
 from tabs._events import Endpoint, Visit, compute, look_up
 from tabs._form import control
@@ -92,7 +92,7 @@ def _build_plan(atelier: Atelier) -> None:
         )
         task = gr.Dropdown(choices=list(TASKS), value=first, label=word("field.task"), elem_id="model_plan-task")
     with gr.Row():
-        wishes = {name: control(ModelOptions, name) for name in ("device", "dtype", "attention", "quantisation")}
+        wishes = {name: control(ModelOptions, name) for name in WISHES}
     run = gr.Button(word("plan.run"), elem_id="model_plan-run")
     view = gr.HTML(label="view", elem_id="model_plan-view")
     result = gr.JSON(label="result", visible=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from core.atelier import Atelier
-from core.tasks.text.options import ModelOptions
+from core.tasks.text.options import WISHES, ModelOptions
 from tabs._form import control
 from tabs._language import word
 from tabs.text import attention, batch, classification, embeddings, entities, question_answering, summarization, zero_shot
@@ -19,7 +19,7 @@ def build(atelier: Atelier, page: gr.Blocks, _: gr.Tab) -> None:
     """Lay out one panel a task, and under them how the models shall run."""
     with gr.Accordion(word("text.placement"), open=False, render=False) as placement, gr.Row():
         wishes = {
-            name: control(ModelOptions, name) for name in ("device", "dtype", "attention", "quantisation")
+            name: control(ModelOptions, name) for name in WISHES
         }
     with gr.Tabs():
         for panel in PANELS:

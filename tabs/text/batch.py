@@ -14,7 +14,7 @@ from core.atelier import Atelier
 from core.catalogue import TASKS, find_task, model_choices
 from core.errors import InvalidInput
 from core.jobs import JobView
-from core.settings import LIMITS
+from core.settings import LIMITS, PROJECT
 from core.tables import FORMATS, guess_text_column, read_table
 from core.tasks.text.batch import (
     KIND,
@@ -37,6 +37,7 @@ from tabs._views import counts, failure, notes, progress_bar, ran_on, table
 TITLE = "task.text_batch"
 API_NAME = "text_batch"
 LOOK_SECONDS = 0.5
+SAMPLE = PROJECT / "assets" / "samples" / "reviews.csv"
 
 Shown = tuple[str, Any, Any, Any]
 """(view, job id, result files, provenance)"""
@@ -98,6 +99,7 @@ def build(atelier: Atelier, wishes: dict[str, Any], page: gr.Blocks) -> None:
             with gr.Row():
                 run = gr.Button(word("run"), variant="primary", elem_id=f"{API_NAME}-run")
                 stop = gr.Button(word("stop"), elem_id=f"{API_NAME}-stop")
+            gr.Examples([[str(SAMPLE)]], [inputs["file"]], label=word("examples"), api_visibility="private")
             job = gr.Textbox(label="job", info=word("field.job.info"), value="", elem_id=f"{API_NAME}-job")
             again = gr.Button(word("show_job"), size="sm", elem_id=f"{API_NAME}-show")
         with gr.Column(scale=1, min_width=320):

@@ -7,8 +7,11 @@ from dataclasses import dataclass, fields
 from core.catalogue import ModelSpec
 from core.errors import InvalidInput
 from core.fields import choice, enforce
-from core.placement import Wish
 from core.registry import Registry
+from core.wish import ATTENTIONS, DTYPES, QUANTISATIONS, THREE_STATES, Wish
+
+WISHES = ("device", "dtype", "attention", "attention_slicing", "quantisation")
+"""The fields of ModelOptions that become a Wish."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +20,10 @@ class ModelOptions:
 
     model: str = ""
     device: str = "auto"
-    dtype: str = choice("auto", ("auto", "float32", "float16", "bfloat16"))
-    attention: str = choice("auto", ("auto", "sdpa", "flash_attention_2", "eager", "sliced"))
-    quantisation: str = choice("none", ("none", "nf4", "int8"))
+    dtype: str = choice("auto", DTYPES)
+    attention: str = choice("auto", ATTENTIONS)
+    attention_slicing: str = choice("auto", THREE_STATES)
+    quantisation: str = choice("none", QUANTISATIONS)
 
     def __post_init__(self) -> None:
         """Refuse what lies outside the limits."""
@@ -31,5 +35,5 @@ class ModelOptions:
 
     def spec(self, registry: Registry, task: str) -> ModelSpec:
         """Return the model that these options mean for `task`."""
-        wish = Wish(device=self.device, dtype=self.dtype, attention=self.attention, quantisation=self.quantisation)
+        wish = Wish(**{name: getattr(self, name) for name in WISHES})
         return registry.resolve(self.model, task, wish)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.tasks.text.options import WISHES
 from core.tasks.text.question_answering import QuestionSettings, answer_in_texts
 from core.tasks.text.text_classification import TextClassificationSettings, classify_texts
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens_of_texts
@@ -27,7 +28,7 @@ class RowTask:
 
 
 def _options(settings: Any) -> dict[str, str]:
-    return {name: getattr(settings, name) for name in ("model", "device", "dtype", "attention", "quantisation")}
+    return {name: getattr(settings, name) for name in ("model", *WISHES)}
 
 
 def _classify(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:

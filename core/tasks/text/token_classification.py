@@ -32,7 +32,8 @@ class TokenClassificationSettings(ModelOptions):
     """One text, how tokens are grouped, and how many tokens neighbouring windows of a long text share."""
 
     text: str = text(limit=LIMITS.text_characters)
-    aggregation_strategy: str = choice("simple", STRATEGIES)
+    aggregation_strategy: str = choice("first", STRATEGIES)
+    """"first" takes a word's label from its first piece, as most models were trained; "simple" may cut a word."""
     stride: int = number(64, low=0, high=1024)
 
 

@@ -46,7 +46,7 @@ class ZeroShotClassificationSettings(ModelOptions):
     text: str = fields.text(limit=LIMITS.text_characters)
     labels: str = fields.text(limit=LABELS_CHARACTERS, optional=True)
     multi_label: bool = False
-    hypothesis_template: str = fields.text(limit=TEMPLATE_CHARACTERS, default="This example is {}.")
+    hypothesis_template: str = fields.text(limit=TEMPLATE_CHARACTERS, default="This example is about {}.")
 
     def __post_init__(self) -> None:
         """Refuse what lies outside the limits, no label, too many labels, and a template that takes no label."""
