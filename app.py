@@ -38,14 +38,12 @@ def build_app(atelier: Atelier) -> gr.Blocks:
 
 def serving(settings: Settings) -> dict[str, Any]:
     """Return what `Blocks.launch` is told for these settings; closed unless a setting opens it."""
-    import gradio as gr
     from starlette.middleware import Middleware
 
     from tabs._language import EarlyScript, page_words
+    from tabs._theme import theme
     from tabs._visitor import VisitorCookie
 
-    fonts = [gr.themes.Font(name) for name in ("system-ui", "Noto Sans CJK TC", "Noto Sans CJK KR", "sans-serif")]
-    mono = [gr.themes.Font(name) for name in ("ui-monospace", "monospace")]
     return {
         "server_name": settings.host,
         "server_port": settings.port,
@@ -62,7 +60,7 @@ def serving(settings: Settings) -> dict[str, Any]:
         "mcp_server": False,
         "allowed_paths": [],
         "i18n": page_words(),
-        "theme": gr.themes.Default(font=fonts, font_mono=mono),
+        "theme": theme(),
         "css_paths": PROJECT / "assets" / "style.css",
         "favicon_path": PROJECT / "assets" / "icon.png",
         "app_kwargs": {"openapi_url": None, "middleware": [Middleware(EarlyScript), Middleware(VisitorCookie)]},

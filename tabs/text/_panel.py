@@ -47,6 +47,11 @@ class Examples:
     names: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
+    @property
+    def titles(self) -> list[str]:
+        """What each button says: the whole row; Gradio shortens it."""
+        return [" · ".join(str(value) for value in row if value) for row in self.rows]
+
 
 def lay_out(
     atelier: Atelier,
@@ -64,7 +69,13 @@ def lay_out(
                 run = gr.Button(word("run"), variant="primary", elem_id=f"{task.api_name}-run")
                 stop = gr.Button(word("stop"), elem_id=f"{task.api_name}-stop")
             named = [inputs[name] for name in examples.names]
-            gr.Examples([list(row) for row in examples.rows], named, label=word("examples"), api_visibility="private")
+            gr.Examples(
+                [list(row) for row in examples.rows],
+                named,
+                label=word("examples"),
+                example_labels=examples.titles,  # else a table whose head Gradio does not translate
+                api_visibility="private",
+            )
             with gr.Accordion(word("more"), open=False, elem_id=f"{task.api_name}-more"):
                 inputs.update(more())
         with gr.Column(scale=1, min_width=320):

@@ -19,7 +19,7 @@ from tabs.text._panel import Examples, TextTask, lay_out
 
 TITLE = "task.feature_extraction"
 LINES = "A cat sleeps on the sofa.\nThe kitten naps on a cushion.\nStock prices fell on Monday.\nShares lost value this week."
-EXAMPLES = Examples(["text", "query"], [[LINES, "news about money"], [LINES, ""]])
+EXAMPLES = Examples(["query", "text"], [["news about money", LINES], ["", LINES]])
 
 
 def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
