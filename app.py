@@ -40,6 +40,7 @@ def serving(settings: Settings) -> dict[str, Any]:
     """Return what `Blocks.launch` is told for these settings; closed unless a setting opens it."""
     from starlette.middleware import Middleware
 
+    from tabs._gate import LoginLimit, SameOrigin
     from tabs._language import EarlyScript, page_words
     from tabs._theme import theme
     from tabs._visitor import VisitorCookie
@@ -63,7 +64,7 @@ def serving(settings: Settings) -> dict[str, Any]:
         "theme": theme(),
         "css_paths": PROJECT / "assets" / "style.css",
         "favicon_path": PROJECT / "assets" / "icon.png",
-        "app_kwargs": {"openapi_url": None, "middleware": [Middleware(EarlyScript), Middleware(VisitorCookie)]},
+        "app_kwargs": {"openapi_url": None, "middleware": [Middleware(gate) for gate in (SameOrigin, LoginLimit, EarlyScript, VisitorCookie)]},
     }
 
 
