@@ -61,13 +61,17 @@ def write_card(folder: Path, card: Card, metrics: dict) -> None:
     """Write README.md; every number in it comes from `metrics`."""
     parts = [
         f"---\n{_front_matter(card, metrics)}\n---",
-        f"# {card.title}\n\n{card.summary} One of Atelier's starters: small models that work without a "
-        f"download.\n\n{_making(metrics)}",
+        (
+            f"# {card.title}\n\n{card.summary} One of Atelier's starters: small models that work without a "
+            f"download.\n\n{_making(metrics)}"
+        ),
         f"## Use it\n\n```python\n{usage(card, metrics)}\n```",
         f"## Scores\n\n{_scores(metrics)}",
         "## What it is bad at\n\n" + "\n".join(f"- {limit}" for limit in card.limits),
-        f"## Data and licence\n\n{_sources(card)}\n\nLicence of this folder: {card.license}. "
-        f"{card.license_reason} The base model is Apache-2.0.",
+        (
+            f"## Data and licence\n\n{_sources(card)}\n\nLicence of this folder: {card.license}. "
+            f"{card.license_reason} The base model is Apache-2.0."
+        ),
     ]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
@@ -89,20 +93,23 @@ def _adapter_usage(card: Card, metrics: dict) -> list[str]:
         f"model = {class_name}.from_pretrained(base, config=AutoConfig.from_pretrained(folder))",
         "model = PeftModel.from_pretrained(model, folder).eval()",
         "tokenizer = AutoTokenizer.from_pretrained(base)",
-        f"inputs = tokenizer({', '.join(json.dumps(text) for text in texts)}, return_tensors=\"pt\")",
+        f'inputs = tokenizer({", ".join(json.dumps(text) for text in texts)}, return_tensors="pt")',
     ]
     if metrics["task"] == "question-answering":
-        return lines + [
+        return [
+            *lines,
             "output = model(**inputs)",
             "span = slice(output.start_logits.argmax(), output.end_logits.argmax() + 1)",
             "print(tokenizer.decode(inputs.input_ids[0][span]))",
         ]
     if metrics["task"] == "token-classification":
-        return lines + [
+        return [
+            *lines,
             "for token, label in zip(inputs.tokens(), model(**inputs).logits[0].argmax(-1)):",
             "    print(token, model.config.id2label[int(label)])",
         ]
-    return lines + [
+    return [
+        *lines,
         "chances = model(**inputs).logits[0].softmax(-1).tolist()",
         "print(dict(zip(model.config.id2label.values(), chances)))",
     ]
@@ -113,8 +120,10 @@ def _base_usage(card: Card) -> list[str]:
         "from transformers import AutoModel, AutoTokenizer",
         f'base = "{BASE_ID}"',
         "model, tokenizer = AutoModel.from_pretrained(base).eval(), AutoTokenizer.from_pretrained(base)",
-        f'inputs = tokenizer([{", ".join(json.dumps(text) for text in card.example)}], padding=True, '
-        'return_tensors="pt")',
+        (
+            f"inputs = tokenizer([{', '.join(json.dumps(text) for text in card.example)}], padding=True, "
+            'return_tensors="pt")'
+        ),
         'mask = inputs["attention_mask"].unsqueeze(-1)',
         "vectors = (model(**inputs).last_hidden_state * mask).sum(1) / mask.sum(1)",
         "vectors = vectors / vectors.norm(dim=-1, keepdim=True)",
@@ -179,6 +188,5 @@ def _scores(metrics: dict) -> str:
 
 def _sources(card: Card) -> str:
     return "\n".join(
-        f"- `{source.name}`: {source.attribution}; {source.licence}. Used: {source.use}."
-        for source in card.sources
+        f"- `{source.name}`: {source.attribution}; {source.licence}. Used: {source.use}." for source in card.sources
     )

@@ -37,9 +37,7 @@ def score(
     """Return `statistic` over the per-example `rows`, with an interval from resampling them."""
     table = np.asarray(rows, dtype=float)
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    draws = [
-        statistic(table[random.integers(0, len(table), len(table))]) for _ in range(BOOTSTRAP_DRAWS)
-    ]
+    draws = [statistic(table[random.integers(0, len(table), len(table))]) for _ in range(BOOTSTRAP_DRAWS)]
     low, high = np.percentile(draws, [2.5, 97.5])
     interval = (round(float(low), 4), round(float(high), 4))
     return Measurement(name, dataset, split, len(table), round(float(statistic(table)), 4), interval, note)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.tuners.lora.layer import Linear as LoraLinear
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -62,7 +64,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(base_folder())
 
 
-def train(recipe: Recipe, rows: Dataset, collator, folder: Path) -> dict:
+def train(recipe: Recipe, rows: Dataset, collator: Callable[..., Any], folder: Path) -> dict:
     """Train a fresh adapter on `rows`, resuming an interrupted run, and save it in `folder`."""
     set_seed(recipe.seed)
     model = fresh_model(recipe)
@@ -75,15 +77,15 @@ def train(recipe: Recipe, rows: Dataset, collator, folder: Path) -> dict:
         "steps": result.global_step,
         "seconds_of_last_run": round(result.metrics["train_runtime"]),
         "resumed": last is not None,
-        "final_loss": round(result.training_loss, 4),
     }
 
 
 def fresh_model(recipe: Recipe) -> PeftModel:
     """Return the base with a new head and new adapters, set up for speed on a CPU.
 
-    The frozen base is held in bfloat16 and only what is trained in float32; together with eager
-    attention and no casting back and forth around the adapters this trains up to twice as fast.
+    The frozen base is held in bfloat16 and only what is trained in float32, attention is eager, and
+    each adapter is folded into its layer's weight before the one matrix product that is left; together
+    this trains about twice as fast as the defaults.
     """
     names = dict(enumerate(recipe.labels))
     extra = {"id2label": names, "label2id": {name: i for i, name in names.items()}} if names else {}
@@ -104,9 +106,16 @@ def fresh_model(recipe: Recipe) -> PeftModel:
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     for module in model.modules():
-        if isinstance(module, BaseTunerLayer):
-            module.cast_input_dtype_enabled = False
+        if isinstance(module, LoraLinear):
+            module.forward = partial(_folded_forward, module)
     return model
+
+
+def _folded_forward(layer: LoraLinear, inputs: torch.Tensor) -> torch.Tensor:
+    """Apply the layer with its adapter added to the weight; without adapter dropout this changes nothing."""
+    delta = layer.lora_B["default"].weight @ layer.lora_A["default"].weight * layer.scaling["default"]
+    base = layer.base_layer
+    return torch.nn.functional.linear(inputs, base.weight + delta.to(base.weight.dtype), base.bias)
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:

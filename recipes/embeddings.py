@@ -47,12 +47,16 @@ CARD = Card(
     license="apache-2.0",
     license_reason="This folder holds no weights.",
     limits=(
-        "Vectors say that two texts are about the same thing, not that they agree: a sentence and its "
-        "negation lie close together.",
+        (
+            "Vectors say that two texts are about the same thing, not that they agree: a sentence and its "
+            "negation lie close together."
+        ),
         "English; other languages are matched poorly.",
         "Text beyond a few paragraphs is cut off, and a long text has one vector for all its topics.",
-        "For scientific abstracts the most central sentence is no better a summary than a fixed choice "
-        "may be; compare it with the first sentence in the table.",
+        (
+            "For scientific abstracts the most central sentence is no better a summary than a fixed choice "
+            "may be; compare it with the first sentence in the table."
+        ),
     ),
     example=("How do I reset my password?", "I cannot log in any more."),
 )
@@ -65,14 +69,27 @@ def measure(_: None, data: Path) -> list[Measurement]:
     names = {name: words[0] for name, words in DOMAIN_WORDS.items()}
     similarity = test_vectors @ embed(list(names.values())).T
     return [
-        score("nearest_centroid_accuracy", "clinc150", "test",
-              nearest_centroid(vectors, clinc.intent, test_vectors) == clinc_test.intent,
-              "150 intents, out-of-scope rows left out"),
-        score("nearest_centroid_accuracy", "clinc150", "test",
-              nearest_centroid(vectors, clinc.domain, test_vectors) == clinc_test.domain, "10 domains"),
-        score("zero_shot_top1", "clinc150", "test",
-              np.array(list(names))[similarity.argmax(1)] == clinc_test.domain,
-              "10 domains by similarity to their names: " + ", ".join(names.values())),
+        score(
+            "nearest_centroid_accuracy",
+            "clinc150",
+            "test",
+            nearest_centroid(vectors, clinc.intent, test_vectors) == clinc_test.intent,
+            "150 intents, out-of-scope rows left out",
+        ),
+        score(
+            "nearest_centroid_accuracy",
+            "clinc150",
+            "test",
+            nearest_centroid(vectors, clinc.domain, test_vectors) == clinc_test.domain,
+            "10 domains",
+        ),
+        score(
+            "zero_shot_top1",
+            "clinc150",
+            "test",
+            np.array(list(names))[similarity.argmax(1)] == clinc_test.domain,
+            "10 domains by similarity to their names: " + ", ".join(names.values()),
+        ),
         _banking(data),
         *_summaries(read(data, "scitldr", "validation")),
     ]
@@ -122,7 +139,7 @@ def _summaries(table: pd.DataFrame) -> list[Measurement]:
     scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
     results = []
     for way, summaries in ways.items():
-        scores = [scorer.score_multi(list(gold), text) for gold, text in zip(table.summaries, summaries)]
+        scores = [scorer.score_multi(list(gold), text) for gold, text in zip(table.summaries, summaries, strict=True)]
         results += [
             score(name, "scitldr", "validation", [row[name].fmeasure for row in scores], f"{way}, best target")
             for name in ("rouge1", "rougeL")
@@ -138,7 +155,7 @@ def sentences(text: str) -> list[str]:
 def central(texts: list[list[str]]) -> list[str]:
     """Return from each list of sentences the one most similar to all others on average."""
     vectors = np.split(embed([part for parts in texts for part in parts]), np.cumsum([len(p) for p in texts])[:-1])
-    return [parts[int((rows @ rows.T).sum(1).argmax())] for parts, rows in zip(texts, vectors)]
+    return [parts[int((rows @ rows.T).sum(1).argmax())] for parts, rows in zip(texts, vectors, strict=True)]
 
 
 if __name__ == "__main__":

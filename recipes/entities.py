@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from datasets import Dataset
 from seqeval.scheme import IOB2, Entities
-from transformers import DataCollatorForTokenClassification, PreTrainedModel
+from transformers import BatchEncoding, DataCollatorForTokenClassification, PreTrainedModel
 
 from recipes._card import Card
 from recipes._data import CC_BY_SA, Source, read
@@ -24,7 +24,7 @@ RECIPE = Recipe(
     task="token-classification",
     head=("classifier",),
     labels=("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"),
-    epochs=4,
+    epochs=2.5,
     learning_rate=1e-3,
     batch_size=64,
     max_length=192,
@@ -33,15 +33,22 @@ CARD = Card(
     title="Entities",
     summary="Marks the names of people (PER), places (LOC) and organisations (ORG) in an English text.",
     sources=(
-        Source("ner_more", "WikiGold (Balasuriya et al. 2009), Broad Twitter Corpus (Derczynski et al. "
-               "2016), Universal NER (Mayhew et al. 2024), CrossNER (Liu et al. 2021) and WNUT-17 "
-               "(Derczynski et al. 2017), merged to three types", CC_BY_SA, "the merged training part"),
+        Source(
+            "ner_more",
+            "WikiGold (Balasuriya et al. 2009), Broad Twitter Corpus (Derczynski et al. "
+            "2016), Universal NER (Mayhew et al. 2024), CrossNER (Liu et al. 2021) and WNUT-17 "
+            "(Derczynski et al. 2017), merged to three types",
+            CC_BY_SA,
+            "the merged training part",
+        ),
     ),
     license="cc-by-sa-4.0",
     license_reason="The Universal NER part is CC BY-SA 4.0, whose share-alike the weights keep.",
     limits=(
-        "The base model reads lower-cased text, so capital letters give it no hint: a name that is "
-        "also a common word is easily missed, and a common word taken for a name.",
+        (
+            "The base model reads lower-cased text, so capital letters give it no hint: a name that is "
+            "also a common word is easily missed, and a common word taken for a name."
+        ),
         "Products, works and events have no type of their own and are left out.",
         "Names in tweets are the hardest part: user names and hashtags are annotated unevenly.",
     ),
@@ -61,30 +68,33 @@ def training_rows(data: Path) -> Dataset:
     return Dataset.from_dict({"input_ids": encoded["input_ids"], "labels": labels})
 
 
-def collator():
+def collator() -> DataCollatorForTokenClassification:
     """Return the collator that pads tokens and labels to the longest sentence of a batch."""
     return DataCollatorForTokenClassification(tokenizer())
 
 
-def _encode(table: pd.DataFrame):
+def _encode(table: pd.DataFrame) -> BatchEncoding:
     words = [list(tokens) for tokens in table.tokens]
     return tokenizer()(words, is_split_into_words=True, truncation=True, max_length=RECIPE.max_length)
 
 
-def _first_pieces(encoded, row: int) -> list[tuple[int | None, bool]]:
+def _first_pieces(encoded: BatchEncoding, row: int) -> list[tuple[int | None, bool]]:
     """Return for each piece the number of its word and whether it is that word's first piece."""
     words = encoded.word_ids(row)
-    return [(word, word is not None and word != before) for before, word in zip([None, *words], words)]
+    return [
+        (word, word is not None and word != before) for before, word in zip([None, *words[:-1]], words, strict=True)
+    ]
 
 
 def measure(model: PreTrainedModel, data: Path) -> list[Measurement]:
     """Score strict entity F1 (IOB2, exact span and type) on the merged test part and on its sources."""
     table = read(data, "ner_more", "merged_test")
-    counts = np.array([_counts(*pair) for pair in zip(table.ner_tags, predict(model, table))])
+    counts = np.array([_counts(*pair) for pair in zip(table.ner_tags, predict(model, table), strict=True)])
     note = "strict spans and types, micro average"
     parts = [
-        score("f1", "ner_more", "test", counts[(table.source == source).to_numpy()],
-              f"{source} sentences only", micro_f1)
+        score(
+            "f1", "ner_more", "test", counts[(table.source == source).to_numpy()], f"{source} sentences only", micro_f1
+        )
         for source in sorted(table.source.unique())
     ]
     return [score("f1", "ner_more", "test", counts, note, micro_f1), *parts]

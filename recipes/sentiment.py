@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,28 @@ from recipes._run import main
 from recipes._train import Recipe, tokenizer
 
 POSITIVE = {
-    "admiration", "amusement", "excitement", "gratitude", "joy", "love", "optimism", "pride", "relief",
+    "admiration",
+    "amusement",
+    "excitement",
+    "gratitude",
+    "joy",
+    "love",
+    "optimism",
+    "pride",
+    "relief",
 }
 NEGATIVE = {
-    "anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief",
-    "nervousness", "remorse", "sadness",
+    "anger",
+    "annoyance",
+    "disappointment",
+    "disapproval",
+    "disgust",
+    "embarrassment",
+    "fear",
+    "grief",
+    "nervousness",
+    "remorse",
+    "sadness",
 }
 EMOTIONS_PER_LABEL = 6000
 
@@ -37,17 +55,27 @@ CARD = Card(
     title="Sentiment",
     summary="Says whether a short English text is positive or negative, with a probability.",
     sources=(
-        Source("sentiment_polarity", "film review sentences of Bo Pang and Lillian Lee, "
-               "“Seeing stars”, ACL 2005", CC_BY, "as published and again detokenised"),
-        Source("go_emotions", "GoEmotions, Demszky et al. 2020", APACHE,
-               f"up to {EMOTIONS_PER_LABEL} comments per label whose emotions are all on one side"),
+        Source(
+            "sentiment_polarity",
+            "film review sentences of Bo Pang and Lillian Lee, “Seeing stars”, ACL 2005",
+            CC_BY,
+            "as published and again detokenised",
+        ),
+        Source(
+            "go_emotions",
+            "GoEmotions, Demszky et al. 2020",
+            APACHE,
+            f"up to {EMOTIONS_PER_LABEL} comments per label whose emotions are all on one side",
+        ),
     ),
     license="cc-by-4.0",
     license_reason="The film reviews are CC BY 4.0, which asks for the attribution above.",
     limits=(
         "There is no neutral class: a text without an opinion still gets one of the two labels.",
-        "It was trained on film reviews and Reddit comments; irony, understatement and reviews that "
-        "praise one thing to damn another are often read by their surface words.",
+        (
+            "It was trained on film reviews and Reddit comments; irony, understatement and reviews that "
+            "praise one thing to damn another are often read by their surface words."
+        ),
         "English only, and single sentences or short paragraphs rather than pages.",
     ),
     example="I love this!",
@@ -63,7 +91,7 @@ def training_rows(data: Path) -> Dataset:
     return Dataset.from_dict({"input_ids": encoded["input_ids"], "labels": table.label.tolist()})
 
 
-def collator():
+def collator() -> DataCollatorWithPadding:
     """Return the collator that pads each batch to its longest text."""
     return DataCollatorWithPadding(tokenizer())
 
@@ -81,7 +109,7 @@ def polar_comments(data: Path, split: str, per_label: int) -> pd.DataFrame:
 
 
 def detokenise(text: str) -> str:
-    """Undo the corpus tokenisation: `it 's not bad , really .` becomes `it's not bad, really.`"""
+    """Undo the corpus tokenisation, so that `it 's not bad , really` becomes `it's not bad, really`."""
     text = text.replace(". . .", "...").replace(" n't", "n't").replace("--", "—")
     text = re.sub(r" ('(?:s|re|ve|ll|d|m)\b)", r"\1", text)
     text = re.sub(r'"\s*([^"]*?)\s*"', r'"\1"', text)
@@ -101,15 +129,25 @@ def measure(model: PreTrainedModel, data: Path) -> list[Measurement]:
     natural = [truecase(detokenise(text)) for text in reviews.text]
     comments = polar_comments(data, "test", EMOTIONS_PER_LABEL)
 
-    def right(texts, labels) -> np.ndarray:
+    def right(texts: Iterable[str], labels: pd.Series) -> np.ndarray:
         return class_logits(model, tokenizer(), list(texts)).argmax(-1) == np.asarray(labels)
 
     return [
         score("accuracy", "sentiment_polarity", "test", right(reviews.text, reviews.label)),
-        score("accuracy", "sentiment_polarity", "test", right(natural, reviews.label),
-              "detokenised and capitalised, as people type"),
-        score("accuracy", "go_emotions", "test", right(comments.text, comments.label),
-              "comments whose emotions are all positive or all negative"),
+        score(
+            "accuracy",
+            "sentiment_polarity",
+            "test",
+            right(natural, reviews.label),
+            "detokenised and capitalised, as people type",
+        ),
+        score(
+            "accuracy",
+            "go_emotions",
+            "test",
+            right(comments.text, comments.label),
+            "comments whose emotions are all positive or all negative",
+        ),
     ]
 
 
