@@ -11,21 +11,29 @@ LONGEST_ARGUMENT = 100_000
 """Bytes of one command-line argument; Linux refuses 131 072, a builtin such as printf takes any."""
 
 
-def curl_snippet(api_name: str, values: Mapping[str, Any], base_url: str) -> str:
+def curl_snippet(api_name: str, values: Mapping[str, Any], base_url: str, *, user: str | None = None) -> str:
     """Write the two requests of Gradio's queue: one asks with named parameters, one waits for the answer.
 
-    The last line prints the endpoint's outputs as one JSON list.
+    The last line prints the endpoint's outputs as one JSON list. With `user`, the instance asks for a password: a
+    third request logs in first, with the password from the environment.
     """
     name, body = api_name.strip("/"), shlex.quote(_json(values))
+    cookies = ' -b "$COOKIES"' if user else ""
     header = "-H 'Content-Type: application/json'"
-    ask = f'curl -s -X POST "$BASE/gradio_api/call/v2/{name}" {header}'
+    ask = f'curl -s{cookies} -X POST "$BASE/gradio_api/call/v2/{name}" {header}'
     long = len(body.encode()) > LONGEST_ARGUMENT
     ask = f"printf '%s' {body} | {ask} -d @-" if long else f"{ask} -d {body}"
     return (
         f"BASE={shlex.quote(base_url.rstrip('/'))}\n"
+        f"{_login(user) if user else ''}"
         f"EVENT=$({ask} | sed 's/.*\"event_id\": *\"\\([^\"]*\\)\".*/\\1/')\n"
-        f"""curl -sN "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1\n"""
+        f"""curl -sN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1\n"""
     )
+
+
+def _login(user: str) -> str:
+    form = f'-d username={shlex.quote(user)} --data-urlencode "password=${{ATELIER_PASSWORD:?}}"'
+    return f'COOKIES=$(mktemp)\ncurl -s -o /dev/null -c "$COOKIES" {form} "$BASE/login"\n'
 
 
 def _json(values: Mapping[str, Any]) -> str:

@@ -9,27 +9,33 @@ from typing import Any
 from core.catalogue import find_task
 from core.snippets.curl import curl_snippet
 from core.snippets.python import Answered, python_snippet
+from core.tasks.text import attention
 from core.tasks.text.options import ModelOptions
 
+LOADED_AS = {"attention": attention.TASK}
+"""Endpoints that are no task of the catalogue, and the task whose models they take."""
 _BACKTICKS = re.compile(r"`+")
 
 
-def snippets_markdown(task: str, settings: ModelOptions, answer: Answered, base_url: str) -> str:
-    """Return two fenced blocks of Markdown: the Python and the curl that give the result of `answer` again."""
-    api_name = task.replace("-", "_")
-    return "\n\n".join((
-        fenced(python_snippet(task, settings, answer), "python"),
-        fenced(curl_snippet(api_name, given(task, settings), base_url), "bash"),
-    ))
+def snippets_markdown(
+    task: str, settings: ModelOptions, answer: Answered, base_url: str, *, user: str | None = None
+) -> str:
+    """Return two fenced blocks of Markdown: the Python and the curl that give the result of `answer` again.
+
+    `user` is the name to log in with, where this instance asks for a password.
+    """
+    python = python_snippet(task, settings, answer)
+    curl = curl_snippet(task.replace("-", "_"), given(task, settings), base_url, user=user)
+    return f"{fenced(python, 'python')}\n\n{fenced(curl, 'bash')}"
 
 
 def given(task: str, settings: ModelOptions) -> dict[str, Any]:
-    """Return the parameters that differ from the endpoint's defaults, the input itself first."""
+    """Return the parameters that differ from the endpoint's defaults, the input itself first; a starter is one."""
     usual = {field.name: _default(field) for field in fields(settings)}
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     asked = {name: value for name, value in values.items() if usual[name] is MISSING}
     chosen = {name: value for name, value in values.items() if name not in asked and value != usual[name]}
-    if chosen.get("model") == find_task(task).starter:
+    if chosen.get("model") == find_task(LOADED_AS.get(task, task)).starter:
         del chosen["model"]
     return asked | chosen
 

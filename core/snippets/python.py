@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from core.catalogue import find_task
 from core.provenance import Provenance
 from core.snippets import pipelines
+from core.snippets.attention import attention
 from core.snippets.feature_extraction import feature_extraction
 from core.snippets.loading import Plan
 from core.snippets.origin import origin_of
@@ -29,6 +30,7 @@ WRITERS: Mapping[str, Writer] = {
     "question-answering": question_answering,
     "feature-extraction": feature_extraction,
     "summarization": summarization,
+    "attention": attention,
 }
 
 
@@ -46,7 +48,7 @@ def python_snippet(task: str, settings: ModelOptions, answer: Answered) -> str:
     A starter is read from assets/starters, so run it in the project folder; a Hub model is pinned to the commit that
     answered.
     """
-    name = "attention" if task == "attention" else find_task(task).name
+    name = task if task in WRITERS else find_task(task).name
     pieces = WRITERS[name](settings, plan_of(settings, answer))
     return source(*pieces, code("json", "print(json.dumps(result, ensure_ascii=False, indent=2, default=float))"))
 

@@ -93,9 +93,9 @@ def _characters(settings: QuestionAnsweringSettings) -> tuple[str, ...]:
 
 
 def _choice(settings: QuestionAnsweringSettings) -> Code:
-    empty = '{"score": %s, "start": 0, "end": 0, "answer": ""}'
-    impossible = (f'answers[""] = {empty % "nothing"}',) if settings.handle_impossible_answer else ()
+    score = "nothing" if settings.handle_impossible_answer else "0.0"
+    nowhere = f'nowhere = {{"score": {score}, "start": 0, "end": 0, "answer": ""}}'
+    impossible = ['answers[""] = nowhere'] if settings.handle_impossible_answer else []
     ranked = 'ranked = sorted(answers.values(), key=lambda answer: answer["score"], reverse=True)'
-    nothing = f"[{empty % '0.0'}]"
     result = "result = ranked[0]" if settings.top_k == 1 else f"result = ranked[:{settings.top_k}]"
-    return code("", *impossible, f"{ranked} or {nothing}", result)
+    return code("", nowhere, *impossible, f"{ranked} or [nowhere]", result)
