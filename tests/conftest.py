@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -147,9 +148,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(autouse=True)
-def atelier_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test its own folder for jobs, uploads and results."""
-    home = tmp_path / "atelier"
+def atelier_home(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test its own folder for jobs, uploads and results; it is not there until somebody makes it."""
+    home = HOME / f"atelier-{uuid4().hex}"
     monkeypatch.setenv("ATELIER_HOME", str(home))
     return home
 

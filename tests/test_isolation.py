@@ -28,11 +28,11 @@ def test_loopback_is_open() -> None:
         assert client.getpeername() == server.getsockname()
 
 
-def test_home_is_temporary(atelier_home: Path, tmp_path: Path) -> None:
-    """Atelier's folder lies in the test's own, and the libraries' folders lie in the run's own."""
+def test_home_is_temporary(atelier_home: Path) -> None:
+    """Atelier's folder is the test's own, and the libraries' folders are the run's own."""
     assert Path(os.environ["ATELIER_HOME"]) == atelier_home
-    assert tmp_path in atelier_home.parents
-    for name in ("HF_HOME", "GRADIO_TEMP_DIR", "MPLCONFIGDIR"):
+    assert not atelier_home.exists()
+    for name in ("ATELIER_HOME", "HF_HOME", "GRADIO_TEMP_DIR", "MPLCONFIGDIR"):
         assert "atelier-tests-" in os.environ[name]
 
 
