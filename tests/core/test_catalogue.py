@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core import catalogue
-from core.catalogue import ATTENTION_PRESETS, TASKS, Catalogue, ModelSpec, Source, find_task, model_choices
+from core.catalogue import TASKS, Catalogue, ModelSpec, Source, find_task, model_choices
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName
 from core.settings import Mode, Settings
 from core.wish import Wish
@@ -158,7 +158,7 @@ def test_visitors_choose_from_the_list(mode: Mode) -> None:
     """Listed presets are open to visitors; any other Hub id and any unlisted adapter is not."""
     shop = in_mode(mode)
     assert shop.resolve(PRESET, TASK).name == PRESET
-    assert shop.resolve(ATTENTION_PRESETS[0], TASK).source is Source.HUB
+    assert shop.resolve(TASKS["attention"].presets[0], TASK).source is Source.HUB
     for typed in ("somebody/unknown", f"{PRESET}+somebody/adapter"):
         with pytest.raises(NotAllowed, match="somebody/"):
             shop.resolve(typed, TASK)
