@@ -36,7 +36,7 @@ class Diagnosis:
 def diagnose(resident_id: str, registry: Registry) -> Diagnosis:
     """Look into a model of the ledger and time RUNS forward passes; raises UnknownName if it is gone."""
     started = time.perf_counter()
-    with registry.borrow(registry.loaded(resident_id)) as model:
+    with registry.borrow_resident(resident_id) as model:
         tokens = model.tokenizer(PROBE, return_tensors="pt").to(model.model.device)
         (seconds,) = registry.batcher.submit(("diagnosis", resident_id), [tokens], lambda all_: [_time(model, one) for one in all_])
         config = model.model.config

@@ -8,17 +8,48 @@ from dataclasses import dataclass, replace
 from core.devices import Hardware
 from core.errors import InvalidInput, NotEnoughMemory
 from core.loading import Preview
-from core.placement import Placement, Wish, plan
+from core.placement import ModelFacts, Placement, Wish, plan
 from core.words import Sentence
 
 
 @dataclass(frozen=True)
 class Idle:
-    """A model that could go: its name, its device and the bytes that would come free."""
+    """A model that could go: its id and name, its device and the bytes that would come free."""
 
+    id: str
     name: str
     device: str
     measured_bytes: int
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The machine as it is now, and the idle models in the order in which they may go."""
+
+    hardware: Hardware
+    idle: tuple[Idle, ...] = ()
+    budget_left: int | None = None
+    """Bytes that further models may take by the instance's own bound; None = no such bound."""
+
+    def without(self, gone: Sequence[Idle]) -> Situation:
+        """Return the situation once these models are gone."""
+        freed = dict.fromkeys((device.label for device in self.hardware.devices), 0)
+        for one in gone:
+            freed[one.device] = freed.get(one.device, 0) + one.measured_bytes
+        devices = tuple(
+            replace(device, free_bytes=device.free_bytes + freed[device.label]) for device in self.hardware.devices
+        )
+        left = None if self.budget_left is None else self.budget_left + sum(one.measured_bytes for one in gone)
+        idle = tuple(one for one in self.idle if one not in gone)
+        return Situation(replace(self.hardware, devices=devices), idle, left)
+
+
+@dataclass(frozen=True)
+class Room:
+    """A placement, and the idle models that must go for it, in this order."""
+
+    placement: Placement
+    goes: tuple[Idle, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,30 +62,42 @@ class Forecast:
     evicts: tuple[str, ...] = ()
 
 
-def forecast(
-    preview: Preview, hardware: Hardware, wish: Wish, idle: Sequence[Idle], budget_left: int | None
-) -> Forecast:
-    """Plan with what is free, then with one more idle model gone at a time (`idle` in the order of eviction)."""
-    gone: list[str] = []
-    for going in [None, *idle]:
-        if going is not None:
-            gone.append(going.name)
-            hardware = _with_more_free(hardware, going)
-            budget_left = None if budget_left is None else budget_left + going.measured_bytes
+def forecast(preview: Preview, wish: Wish, situation: Situation) -> Forecast:
+    """Say what loading would do."""
+    try:
+        room = find_room(preview.facts, wish, situation)
+    except (NotEnoughMemory, InvalidInput) as problem:
+        return Forecast(preview, None, problem.sentence)
+    return Forecast(preview, room.placement, None, tuple(one.name for one in room.goes))
+
+
+def find_room(facts: ModelFacts, wish: Wish, situation: Situation, working_bytes: int = 0) -> Room:
+    """Return the best placement and the fewest of the oldest idle models that must go for it.
+
+    An idle model goes before a slower way is taken, and none goes where even all of them would not be enough: then
+    NotEnoughMemory is raised, counting the memory of the idle ones as free.
+    """
+
+    def placed(gone: Sequence[Idle]) -> Placement:
+        now = situation.without(gone)
+        return plan(facts, now.hardware, wish, working_bytes=working_bytes, budget_bytes=now.budget_left)
+
+    def as_good(gone: Sequence[Idle]) -> bool:
         try:
-            placement = plan(preview.facts, hardware, wish, budget_bytes=budget_left)
-        except NotEnoughMemory as problem:
-            refusal = problem.sentence
-        except InvalidInput as problem:
-            return Forecast(preview, None, problem.sentence)
-        else:
-            return Forecast(preview, placement, None, tuple(gone))
-    return Forecast(preview, None, refusal)
+            return _way(placed(gone)) == _way(best)
+        except NotEnoughMemory:
+            return False
+
+    best = placed(situation.idle)
+    count = next(count for count in range(len(situation.idle) + 1) if as_good(situation.idle[:count]))
+    goes = situation.idle[:count]
+    for one in reversed(goes):  # what lies on another device may stay
+        rest = tuple(other for other in goes if other is not one)
+        goes = rest if as_good(rest) else goes
+    return Room(placed(goes), goes)
 
 
-def _with_more_free(hardware: Hardware, going: Idle) -> Hardware:
-    devices = tuple(
-        replace(device, free_bytes=device.free_bytes + going.measured_bytes) if device.label == going.device else device
-        for device in hardware.devices
-    )
-    return replace(hardware, devices=devices)
+def _way(placement: Placement) -> Placement:
+    """Return what makes one way as good as another: all but the numbers, the words and which of several GPUs it is."""
+    kind = placement.device.partition(":")[0]
+    return replace(placement, device=kind, predicted_bytes=0, parts=(), reasons=())

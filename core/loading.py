@@ -1,63 +1,41 @@
-"""From a ModelSpec to a model in memory: find the files, read the facts, load, lay adapters over it."""
+"""From files to a model in memory: configuration, tokenizer, weights, and the adapters laid over them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from core import attention as sliced_attention
-from core.catalogue import (
-    STARTER_BASE,
-    Catalogue,
-    ModelSpec,
-    Source,
-    find_task,
-    starter_folder,
-    starter_metrics,
-)
-from core.errors import DamagedDownload, InvalidInput, NotAModel, UnsafeWeights, WrongTask
-from core.events import CancelToken, Progress
-from core.placement import ModelFacts, Placement, facts_from_config
+from core.catalogue import ModelSpec, find_task
+from core.errors import InvalidInput, NotAModel, WrongTask
+from core.events import CancelToken
+from core.model_files import Finder, ModelFiles, Preview, Report
+from core.model_folder import read_config, starter_base_folder
+from core.placement import ModelFacts, Placement
 from core.provenance import Provenance
-from core.safetensors_header import count_parameters
+from core.safetensors_header import read_header
 from core.words import say
 
-if TYPE_CHECKING:
-    from core.hub import Hub
+__all__ = [
+    "LoadedModel",
+    "Loader",
+    "ModelFiles",
+    "ModelLoader",
+    "Preview",
+    "Report",
+    "auto_class_name",
+    "longest_input",
+    "quiet_loading",
+    "read_config",
+    "starter_base_folder",
+]
 
-Report = Callable[[Progress], None]
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """Where a model's bytes lie on this machine, and which bytes they are."""
-
-    folder: Path
-    """Weights and tokenizer of the base."""
-    config_folder: Path
-    """config.json: the base's own, or the starter's with its labels."""
-    revision: str
-    adapters: tuple[Path, ...] = ()
-    adapter_label: str | None = None
-    base_label: str | None = None
-
-
-@dataclass(frozen=True)
-class Preview:
-    """A model seen from outside: the planner's facts, the revision, and the bytes still to download."""
-
-    facts: ModelFacts
-    revision: str
-    download_bytes: int
+HEAD_ENDS = ("classifier.weight", "classifier.out_proj.weight", "score.weight", "qa_outputs.weight")
+"""Tensors (labels, hidden) whose first dimension is the number of labels."""
 
 
 @dataclass(frozen=True)
@@ -96,58 +74,38 @@ class LoadedModel:
     @property
     def tensor_bytes(self) -> int:
         """Bytes that parameters and buffers hold, shared storage counted once."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        return sum({tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}.values())
+        storages = [one.untyped_storage() for one in (*self.model.parameters(), *self.model.buffers())]
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
-class Loader:
-    """Knows how to bring every kind of source into memory."""
-
-    def __init__(self, catalogue: Catalogue, hub: Hub) -> None:
-        """Keep the catalogue (names inside adapters are resolved by it, too) and the Hub."""
-        self._catalogue = catalogue
-        self._hub = hub
+class ModelLoader(Protocol):
+    """What the registry needs; `Loader` is the real one, tests bring scripted ones."""
 
     def locate(self, spec: ModelSpec, report: Report | None = None, cancel: CancelToken | None = None) -> ModelFiles:
-        """Find the files of `spec`, downloading what is missing; raises HubError, NotAModel or UnsafeWeights."""
-        if spec.source is Source.STARTER:
-            return self._locate_starter(spec.name, report, cancel)
-        if spec.source is Source.FOLDER:
-            return self._follow_adapter(_folder_files(Path(spec.name)), spec.task, report, cancel)
-        files = self._download(spec.name, spec.revision, report, cancel)
-        files = self._follow_adapter(files, spec.task, report, cancel)
-        for adapter in spec.adapters:
-            files = _with_adapter(files, self._download(*_name_and_revision(adapter), report, cancel), adapter)
-        return files
+        """Find the files."""
 
     def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
-        """Return the planner's facts from config.json and the safetensors headers; loads no weights."""
-        config = read_config(files.config_folder)
-        weights = [*files.folder.glob("*.safetensors")]
-        facts = facts_from_config(config, count_parameters(weights), sum(path.stat().st_size for path in weights))
-        if spec.source is Source.STARTER:
-            return replace(facts, bf16_agrees=starter_metrics(spec.name).get("bf16_agrees"))
-        return facts
+        """Read what the planner must know."""
 
     def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:
-        """Return what is known of a model before its weights are here; of a Hub model only small files are read."""
-        if spec.source is Source.HUB:
-            repository = self._hub.look_up(spec.name, spec.revision, cancel)
-            known = self._hub.facts(repository, cancel)
-            facts = facts_from_config(known.config, known.parameters, known.weight_bytes)
-            return Preview(facts, repository.commit, repository.download_bytes)
-        files = self.locate(spec, cancel=cancel)
-        return Preview(self.facts(spec, files), files.revision, 0)
+        """Look at it from outside."""
 
     def load(self, spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
-        """Load `files` as `placement` says; raises WrongTask if the weights have no head for the task."""
-        import transformers
+        """Bring it into memory."""
 
+
+class Loader(Finder):
+    """Finds files and brings them into memory."""
+
+    def load(self, spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
+        """Load `files` as `placement` says; raises NotAModel, or WrongTask if there is no head for the task."""
         started = time.perf_counter()
-        config = transformers.AutoConfig.from_pretrained(files.config_folder, local_files_only=True)
-        check_task(config, spec)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
-        model, fallbacks = _load_weights(spec, files, placement, config)
+        with quiet_loading():
+            config = _config(files)
+            tokenizer = _tokenizer(spec, files)
+            if config.pad_token_id is None:  # as GPT-2's: a batch of several texts needs one
+                config.pad_token_id = tokenizer.pad_token_id
+            model, fallbacks = _load_weights(spec, files, placement, config)
         return LoadedModel(
             spec=spec,
             files=files,
@@ -159,130 +117,51 @@ class Loader:
             fallbacks=fallbacks,
         )
 
-    def _locate_starter(self, name: str, report: Report | None, cancel: CancelToken | None) -> ModelFiles:
-        folder = starter_folder(name)
-        base = starter_base_folder() or self._download(STARTER_BASE.hub_id, None, report, cancel).folder
-        verify(base / "model.safetensors", STARTER_BASE.sha256)
-        weights = folder / "adapter_model.safetensors"
-        if not weights.exists():
-            return ModelFiles(base, base, STARTER_BASE.sha256[:12])
-        revision = _sha256(weights, weights.stat().st_mtime_ns)[:12]
-        return ModelFiles(
-            folder=base,
-            config_folder=folder,
-            revision=revision,
-            adapters=(folder,),
-            adapter_label=f"{name}@{revision}",
-            base_label=STARTER_BASE.hub_id,
-        )
 
-    def _download(
-        self, repo_id: str, revision: str | None, report: Report | None, cancel: CancelToken | None
-    ) -> ModelFiles:
-        repository = self._hub.look_up(repo_id, revision, cancel)
-        folder = self._hub.download(repository, progress=report, cancel=cancel)
-        return ModelFiles(folder, folder, repository.commit)
+def _config(files: ModelFiles) -> Any:
+    """Read the configuration; where only an adapter knows how many labels there are, take its number."""
+    import transformers
 
-    def _follow_adapter(
-        self, files: ModelFiles, task: str, report: Report | None, cancel: CancelToken | None
-    ) -> ModelFiles:
-        """Where the files are an adapter, put its base under it; the base passes the same rules as a typed name."""
-        description = files.folder / "adapter_config.json"
-        if not description.exists() or (files.folder / "model.safetensors").exists():
-            return files
-        base_name = str(json.loads(description.read_text(encoding="utf-8")).get("base_model_name_or_path") or "")
-        if base_name == STARTER_BASE.hub_id and (bundled := starter_base_folder()):
-            base = ModelFiles(bundled, bundled, STARTER_BASE.sha256[:12])
-        else:
-            base = self.locate(self._catalogue.resolve(base_name, task), report, cancel)
-        return _with_adapter(base, files, files.folder.name, base_name)
-
-
-def _with_adapter(base: ModelFiles, adapter: ModelFiles, label: str, base_label: str | None = None) -> ModelFiles:
-    own_config = (adapter.folder / "config.json").exists()
-    return replace(
-        base,
-        config_folder=adapter.folder if own_config else base.config_folder,
-        revision=base.revision,
-        adapters=(*base.adapters, adapter.folder),
-        adapter_label=", ".join(filter(None, (base.adapter_label, f"{label}@{adapter.revision}"))),
-        base_label=base_label or base.base_label,
-    )
-
-
-def _name_and_revision(name: str) -> tuple[str, str | None]:
-    repo_id, _, revision = name.partition("@")
-    return repo_id, revision or None
-
-
-def starter_base_folder() -> Path | None:
-    """Return where the Python package keeps the starters' base, or None if it is not installed."""
     try:
-        folder = Path(str(distribution(STARTER_BASE.package).locate_file(STARTER_BASE.folder_in_package)))
-    except PackageNotFoundError:
-        return None
-    return folder if folder.is_dir() else None
-
-
-def verify(path: Path, sha256: str) -> None:
-    """Raise DamagedDownload unless the file has this hash; each file version is read once per process."""
-    found = _sha256(path, path.stat().st_mtime_ns)
-    if found != sha256:
-        raise DamagedDownload("error.wrong_hash", file=path.name, expected=sha256[:12], found=found[:12])
-
-
-@cache
-def _sha256(path: Path, _modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _folder_files(folder: Path) -> ModelFiles:
-    """Accept a local folder with config.json and safetensors; its revision is a digest of names, sizes and times."""
-    if not (folder / "config.json").exists() and not (folder / "adapter_config.json").exists():
-        raise NotAModel("error.folder_without_config", folder=str(folder))
-    check_weights(path.name for path in folder.iterdir())
-    stamp = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
-    return ModelFiles(folder, folder, "folder-" + hashlib.sha256(repr(stamp).encode()).hexdigest()[:12])
-
-
-def check_weights(names: Iterable[str]) -> None:
-    """Raise UnsafeWeights if only pickles are there, NotAModel if there are no weights at all."""
-    found = list(names)
-    if any(name.endswith(".safetensors") for name in found):
-        return
-    pickles = [name for name in found if name.endswith(PICKLES)]
-    if pickles:
-        raise UnsafeWeights("error.only_pickles", files=", ".join(sorted(pickles)))
-    raise NotAModel("error.no_weights")
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return config.json; raises NotAModel if it is missing or no JSON object."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise NotAModel("error.config_unreadable", reason=type(problem).__name__) from problem
-    if not isinstance(config, dict):
-        raise NotAModel("error.config_unreadable", reason="not an object")
+        config = transformers.AutoConfig.from_pretrained(files.config_folder, local_files_only=True)
+    except Exception as problem:  # whatever a foreign config.json provokes
+        raise NotAModel("error.config_unusable", reason=_first_line(problem)) from problem
+    labels = _labels_of_adapters(files)
+    if labels and labels != config.num_labels:
+        config.num_labels = labels
     return config
 
 
-def check_task(config: Any, spec: ModelSpec) -> None:
-    """Raise UnsafeWeights for a model with code of its own, WrongTask for one without a head for the task."""
-    if getattr(config, "auto_map", None):
-        raise UnsafeWeights("error.remote_code", name=spec.name)
-    heads = find_task(spec.task).heads
-    architectures = tuple(config.architectures or ())
-    if heads and not any(name.endswith(heads) for name in architectures):
-        raise WrongTask(
-            "error.wrong_task", name=spec.name, task=spec.task, made_for=", ".join(architectures) or "nothing it names"
-        )
+def _labels_of_adapters(files: ModelFiles) -> int | None:
+    """Return the rows of the head that an adapter without config.json brings."""
+    header = _header_of_adapter(files.head_from) if files.head_from else {}
+    return next((tensor["shape"][0] for name, tensor in header.items() if name.endswith(HEAD_ENDS)), None)
 
 
-def auto_class_name(task: str, config: Any) -> str:
-    """Return the transformers class that loads this model for `task`; a summariser may be an encoder-decoder."""
-    if task == "summarization" and getattr(config, "is_encoder_decoder", False):
+def _header_of_adapter(folder: Path) -> dict[str, Any]:
+    return read_header(folder / "adapter_model.safetensors")
+
+
+def _tokenizer(spec: ModelSpec, files: ModelFiles) -> Any:
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
+    except Exception as problem:  # whatever foreign tokenizer files provoke
+        raise NotAModel("error.tokenizer_unusable", name=spec.name, reason=_first_line(problem)) from problem
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def _first_line(problem: Exception) -> str:
+    lines = str(problem).strip().splitlines()
+    return f"{type(problem).__name__}: {lines[0][:200]}" if lines else type(problem).__name__
+
+
+def auto_class_name(task: str, *, encoder_decoder: bool) -> str:
+    """Return the transformers class that loads a model for `task`; a summariser may be an encoder-decoder."""
+    if task == "summarization" and encoder_decoder:
         return "AutoModelForSeq2SeqLM"
     return find_task(task).auto_class
 
@@ -299,16 +178,28 @@ def _load_weights(
     spec: ModelSpec, files: ModelFiles, placement: Placement, config: Any
 ) -> tuple[Any, tuple[str, ...]]:
     """Load the base, lay the adapters over it and merge them: plain layers answer faster than adapted ones."""
-    with quiet_loading():
-        (model, report), fallbacks = _with_known_attention(spec, files, _options(placement, config))
-        for adapter in files.adapters:
-            model = _lay_over(model, adapter, merge=placement.quantisation == "none")
-    if report["missing_keys"] and not files.adapters and find_task(spec.task).heads:
-        raise WrongTask(
-            "error.head_missing", name=spec.name, task=spec.task, missing=", ".join(sorted(report["missing_keys"])[:3])
-        )
+    options = {**_options(placement, config), "ignore_mismatched_sizes": bool(files.adapters)}
+    (model, report), fallbacks = _with_known_attention(spec, files, options)
+    _require_head(spec, files, model, report)
+    for adapter in files.adapters:
+        model = _lay_over(model, adapter, merge=placement.quantisation == "none")
     placed = placement.device_map or placement.quantisation != "none"
     return model if placed else model.to(placement.device), fallbacks
+
+
+def _require_head(spec: ModelSpec, files: ModelFiles, model: Any, report: dict[str, Any]) -> None:
+    """Raise WrongTask where neither the weights nor the adapters hold what the answers are made with.
+
+    A pooler that the task does not use may be missing: checkpoints of masked language models have none.
+    """
+    parameters = {name for name, _ in model.named_parameters()}
+    missing = parameters & {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    if not find_task(spec.task).heads:
+        missing = {name for name in missing if "pooler" not in name}
+    brought = [name for adapter in files.adapters for name in _header_of_adapter(adapter)]
+    absent = sorted(name for name in missing if not any(one.endswith(f".{name}") for one in brought))
+    if absent:
+        raise WrongTask("error.head_missing", name=spec.name, task=spec.task, missing=", ".join(absent[:3]))
 
 
 def _options(placement: Placement, config: Any) -> dict[str, Any]:
@@ -332,26 +223,42 @@ def _options(placement: Placement, config: Any) -> dict[str, Any]:
 
 def _with_known_attention(spec: ModelSpec, files: ModelFiles, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """Load; if this class knows no such attention, take eager and say so, or refuse what the user forced."""
-    import transformers
-
-    auto_class = getattr(transformers, auto_class_name(spec.task, options["config"]))
     try:
-        return auto_class.from_pretrained(files.folder, **options), ()
+        return _from_pretrained(spec, files, options), ()
     except ValueError as problem:
         if "attention" not in str(problem).lower() or options["attn_implementation"] == "eager":
             raise
         if spec.wish.attention != "auto":
             raise InvalidInput("error.attention_unknown_to_model", attention=spec.wish.attention) from problem
-    loaded = auto_class.from_pretrained(files.folder, **{**options, "attn_implementation": "eager"})
+    loaded = _from_pretrained(spec, files, {**options, "attn_implementation": "eager"})
     return loaded, (str(say("say.eager_instead", attention=options["attn_implementation"])),)
+
+
+def _from_pretrained(spec: ModelSpec, files: ModelFiles, options: dict[str, Any]) -> Any:
+    """Return the model and transformers' report; raises NotAModel for damaged weights, or those of another shape."""
+    import torch
+    import transformers
+    from safetensors import SafetensorError
+
+    halves = bool(getattr(options["config"], "is_encoder_decoder", False))
+    auto_class = getattr(transformers, auto_class_name(spec.task, encoder_decoder=halves))
+    try:
+        return auto_class.from_pretrained(files.folder, **options)
+    except (RuntimeError, SafetensorError) as problem:
+        if isinstance(problem, torch.OutOfMemoryError):
+            raise
+        raise NotAModel("error.weights_unusable", name=spec.name, reason=_first_line(problem)) from problem
 
 
 def _lay_over(model: Any, adapter: Path, *, merge: bool) -> Any:
     """Lay one adapter over the model, its saved head included; quantised weights cannot take it in, others do."""
     from peft import PeftModel
 
-    adapted = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=False)
-    return adapted.merge_and_unload() if merge else adapted
+    try:
+        adapted = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=False)
+    except (RuntimeError, ValueError, KeyError, TypeError) as problem:
+        raise NotAModel("error.adapter_unusable", adapter=adapter.name, reason=_first_line(problem)) from problem
+    return adapted.merge_and_unload() if merge and hasattr(adapted, "merge_and_unload") else adapted
 
 
 def _quantisation(wish: str) -> Any:

@@ -2,104 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, TimeoutError as NotYet
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from core.batching import Batcher
-from core.catalogue import Catalogue, ModelSpec, find_task
+from core.catalogue import Catalogue, ModelSpec
+from core.devices import Hardware
 from core.errors import Busy, Cancelled, NotEnoughMemory, UnknownName
 from core.events import CancelToken
-from core.devices import Hardware
-from core.forecast import Forecast, Idle, forecast
+from core.forecast import Forecast, Idle, Room, Situation, find_room, forecast
 from core.hardware import probe
-from core.loading import LoadedModel, ModelFiles, Preview, Report
-from core.unload import return_memory_to_system
+from core.ledger import Entry, Freed, ModelKey, Resident
+from core.loading import LoadedModel, ModelFiles, ModelLoader, Report
 from core.memory import resident_bytes
-from core.placement import ModelFacts, Placement, Wish, plan
-from core.words import Sentence, in_bytes
+from core.placement import ModelFacts, Placement, Wish
+from core.unload import is_gone, let_go
+from core.words import Sentence, in_bytes, say
 
+__all__ = ["Freed", "ModelKey", "Registry", "Resident"]
 
-@dataclass(frozen=True)
-class ModelKey:
-    """Everything that changes a result: two specs with one key share one model in memory."""
-
-    name: str
-    revision: str
-    auto_class: str
-    adapters: tuple[str, ...]
-    device: str
-    dtype: str
-    quantisation: str
-    attention: str
-
-    @property
-    def id(self) -> str:
-        """A short name that may cross the wire."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class Resident:
-    """One line of the ledger: a model in memory, or on its way there."""
-
-    id: str
-    name: str
-    task: str
-    revision: str
-    adapter: str | None
-    device: str
-    dtype: str
-    attention: str
-    predicted_bytes: int
-    measured_bytes: int
-    borrowed: int
-    idle_seconds: float
-    load_seconds: float
-    goes_next: int | None
-    """Place in the order of eviction (1 = first); None while borrowed."""
-    reasons: tuple[Sentence, ...]
-
-
-@dataclass(frozen=True)
-class Freed:
-    """What a release gave back, in bytes: the model's tensors, and what the process shrank by."""
-
-    name: str
-    tensor_bytes: int
-    process_bytes: int
-
-
-class ModelLoader(Protocol):
-    """What the registry needs of a loader; tests bring scripted ones."""
-
-    def locate(self, spec: ModelSpec, report: Report | None = None, cancel: CancelToken | None = None) -> ModelFiles:
-        """Find the files."""
-
-    def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
-        """Read what the planner must know."""
-
-    def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:
-        """Look at it from outside."""
-
-    def load(self, spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
-        """Bring it into memory."""
-
-
-@dataclass
-class _Entry:
-    key: ModelKey
-    loaded: LoadedModel
-    predicted_bytes: int
-    measured_bytes: int
-    borrowed: int = 0
-    last_used: float = field(default_factory=time.monotonic)
+LOOK_SECONDS = 0.1
+"""How often a waiting borrower looks whether somebody asked it to stop."""
+LINGER_SECONDS = 2.0
+"""How long an unload waits for threads that are just leaving the model."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +55,9 @@ class Registry:
         self._loader = loader
         self._probe = probe
         self._budget_bytes = budget_bytes
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # never held while something loads; _one_load, where both, is taken first
         self._one_load = threading.Lock()
-        self._entries: dict[ModelKey, _Entry] = {}
+        self._entries: dict[ModelKey, Entry] = {}
         self._keys: dict[ModelSpec, ModelKey] = {}
         self._loading: dict[ModelSpec, Future[None]] = {}
         self.batcher = Batcher()
@@ -144,191 +74,229 @@ class Registry:
         cancel: CancelToken | None = None,
         report: Report | None = None,
     ) -> Iterator[LoadedModel]:
-        """Lend the model, loading it first if need be; it cannot be evicted until the block ends."""
+        """Lend the model, loading it first if need be; it cannot be evicted until the block ends.
+
+        `working_bytes`: memory beside the weights that must be free for this use (0 = the planner's rule of thumb).
+        """
         entry = self._take(_Request(spec, working_bytes, cancel or CancelToken(), report))
-        try:
-            yield entry.loaded
-        finally:
-            with self._lock:
-                entry.borrowed -= 1
-                entry.last_used = time.monotonic()
+        with self._lent(entry) as model:
+            yield model
+
+    @contextmanager
+    def borrow_resident(self, resident_id: str) -> Iterator[LoadedModel]:
+        """Lend a model of the ledger; loads nothing: raises UnknownName if it is gone."""
+        with self._lock:
+            entry = self._find(resident_id)
+            entry.borrowed += 1
+        with self._lent(entry) as model:
+            yield model
 
     def ledger(self) -> list[Resident]:
         """Return what is in memory, most recently used first."""
         with self._lock:
             order = {entry.key: place for place, entry in enumerate(self._idle(), start=1)}
             entries = sorted(self._entries.values(), key=lambda entry: entry.last_used, reverse=True)
-            return [_resident(entry, order.get(entry.key)) for entry in entries]
+            return [entry.line(order.get(entry.key)) for entry in entries]
 
     def forecast(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Forecast:
         """Return what borrowing `spec` would do, without loading or downloading weights."""
-        preview = self._loader.preview(spec, cancel)
-        with self._lock:
-            idle = [Idle(entry.key.name, entry.key.device, entry.measured_bytes) for entry in self._idle()]
-        return forecast(preview, self._probe(), spec.wish, idle, self._budget_left())
+        return forecast(self._loader.preview(spec, cancel), spec.wish, self._situation())
 
     def release(self, resident_id: str) -> Freed:
-        """Unload one idle model; raises UnknownName if it is not here, Busy while it is borrowed."""
+        """Unload one idle model; raises UnknownName if it is not here, Busy while it is used or its memory is held."""
         with self._lock:
-            entry = next((entry for entry in self._entries.values() if entry.key.id == resident_id), None)
-            if entry is None:
-                raise UnknownName("error.not_resident")
-            if entry.borrowed:
-                raise Busy("error.still_borrowed", name=entry.key.name, borrowers=entry.borrowed)
-        return self._unload(entry)
+            key = self._find(resident_id).key
+        return self._unload(key)
 
     def release_all(self) -> list[Freed]:
         """Unload every idle model; borrowed ones stay."""
         with self._lock:
-            idle = self._idle()
-        return [self._unload(entry) for entry in idle]
+            keys = [entry.key for entry in self._idle()]
+        return [freed for key in keys if (freed := self._unload_unless_used(key))]
 
-    def loaded(self, resident_id: str) -> ModelSpec:
-        """Return the spec behind a line of the ledger; raises UnknownName if it is gone."""
+    def _unload_unless_used(self, key: ModelKey) -> Freed | None:
+        with suppress(UnknownName, Busy):  # it went, or was borrowed, a moment ago
+            return self._unload(key)
+        return None
+
+    @contextmanager
+    def _lent(self, entry: Entry) -> Iterator[LoadedModel]:
+        try:
+            yield entry.loaded
+        finally:
+            self._give_back(entry)
+
+    def _give_back(self, entry: Entry) -> None:
         with self._lock:
-            for entry in self._entries.values():
-                if entry.key.id == resident_id:
-                    return entry.loaded.spec
-        raise UnknownName("error.not_resident")
+            entry.borrowed -= 1
+            entry.last_used = time.monotonic()
 
-    def _take(self, request: _Request) -> _Entry:
+    def _take(self, request: _Request) -> Entry:
+        """Return the entry, counted as borrowed; whoever finds it loading waits for that load."""
         while True:
             request.cancel.check()
             with self._lock:
                 if entry := self._resident(request.spec):
                     entry.borrowed += 1
-                    return entry
-                future = self._loading.get(request.spec)
-                mine = future is None
-                if future is None:
-                    future = self._loading[request.spec] = Future()
-            if mine:
-                self._load_for_everybody(request, future)
-            _wait(future, request.cancel)
+                    break
+                loading = self._loading.get(request.spec)
+                if loading is None:
+                    mine = self._loading[request.spec] = Future()
+            if loading is None:
+                return self._load_for_everybody(request, mine)
+            _wait(loading, request.cancel)
+        if request.working_bytes:
+            self._make_room_to_work(entry, request)
+        return entry
 
-    def _resident(self, spec: ModelSpec) -> _Entry | None:
+    def _resident(self, spec: ModelSpec) -> Entry | None:
+        """Return the model that this spec has meant so far, unless its folder holds another one by now."""
         key = self._keys.get(spec)
-        return self._entries.get(key) if key else None
+        entry = self._entries.get(key) if key else None
+        return None if entry and entry.loaded.files.changed() else entry
 
-    def _load_for_everybody(self, request: _Request, future: Future[None]) -> None:
-        """Load once; every waiting borrower gets the same model, or the same error."""
+    def _load_for_everybody(self, request: _Request, future: Future[None]) -> Entry:
+        """Load once; every waiting borrower gets the same model, or the same error; nobody else's stop or exit."""
         try:
-            key = self._load(request)
-        except BaseException as problem:  # noqa: BLE001 whatever it was, the others must not wait forever
+            entry = self._load(request)
+        except BaseException as problem:
+            let_go(problem)
             with self._lock:
                 del self._loading[request.spec]
-            future.set_exception(problem)
-            return
+            future.set_exception(problem if isinstance(problem, Exception) else Cancelled("error.cancelled"))
+            raise
         with self._lock:
-            self._keys[request.spec] = key
+            self._keys[request.spec] = entry.key
             del self._loading[request.spec]
         future.set_result(None)
+        return entry
 
-    def _load(self, request: _Request) -> ModelKey:
+    def _load(self, request: _Request) -> Entry:
         spec = request.spec
         files = self._loader.locate(spec, request.report, request.cancel)
         facts = self._loader.facts(spec, files)
-        with self._one_load:  # two loads at once would both count the same free bytes
-            request.cancel.check()
+        with self._alone(request.cancel):
+            if shared := self._share(spec, files, facts):
+                return shared
             placement = self._make_room(spec, facts, request.working_bytes)
-            key = _key(spec, files, placement)
-            with self._lock:
-                if key in self._entries:
-                    return key
             loaded = self._loader.load(spec, files, placement)
-            entry = _Entry(key, loaded, placement.predicted_bytes, loaded.tensor_bytes)
+            key = ModelKey.of(spec, files, facts, placement)
+            entry = Entry(key, loaded, placement.predicted_bytes, loaded.tensor_bytes)
             with self._lock:
-                self._entries[key] = entry
-        return key
+                self._entries[entry.key] = entry
+        return entry
+
+    @contextmanager
+    def _alone(self, cancel: CancelToken) -> Iterator[None]:
+        """Let one load at a time look for room: two would both count the same free bytes."""
+        while not self._one_load.acquire(timeout=LOOK_SECONDS):
+            cancel.check()
+        try:
+            cancel.check()
+            yield
+        finally:
+            self._one_load.release()
+
+    def _share(self, spec: ModelSpec, files: ModelFiles, facts: ModelFacts) -> Entry | None:
+        """Borrow the model that another spec has loaded, if this one would be placed just so, were it not here."""
+        situation = self._situation()
+        with self._lock:
+            for entry in self._entries.values():
+                if entry.key.name != spec.name or entry.key.revision != files.revision:
+                    continue
+                there = replace(situation, idle=tuple({*situation.idle, entry.as_idle}))
+                with suppress(NotEnoughMemory):
+                    best = find_room(facts, spec.wish, there.without(there.idle)).placement
+                    if ModelKey.of(spec, files, facts, best) == entry.key:
+                        entry.borrowed += 1
+                        return entry
+        return None
 
     def _make_room(self, spec: ModelSpec, facts: ModelFacts, working_bytes: int) -> Placement:
-        """Plan; while it does not fit, let the least recently used idle model go and read the memory again."""
+        """Plan; let one idle model go at a time, and read the memory again after each."""
         while True:
-            try:
-                return self._plan(spec, facts, working_bytes)
-            except NotEnoughMemory as problem:
-                with self._lock:
-                    idle = self._idle()
-                    held = [entry for entry in self._entries.values() if entry.borrowed]
-                if idle:
-                    with suppress(Busy):  # somebody borrowed it meanwhile: look again
-                        self._unload(idle[0])
-                elif held:
-                    holders = ", ".join(f"{entry.key.name} ({in_bytes(entry.measured_bytes)})" for entry in held)
-                    raise NotEnoughMemory("error.memory_held", why=problem.sentence, holders=holders) from problem
-                else:
-                    raise
+            room = self._find_room(spec, facts, working_bytes)
+            if not room.goes:
+                return room.placement
+            self._evict(room.goes[0].id)
 
-    def _plan(self, spec: ModelSpec, facts: ModelFacts, working_bytes: int) -> Placement:
+    def _find_room(self, spec: ModelSpec, facts: ModelFacts, working_bytes: int) -> Room:
+        try:
+            return find_room(facts, spec.wish, self._situation(), working_bytes)
+        except NotEnoughMemory as problem:
+            raise self._with_holders(problem.sentence) from problem
+
+    def _make_room_to_work(self, entry: Entry, request: _Request) -> None:
+        """Let idle neighbours go until a borrowed model has its working memory; gives it back if that cannot be."""
+        try:
+            with self._alone(request.cancel):
+                while (free := self._probe().device(entry.key.device).free_bytes) < request.working_bytes:
+                    self._evict(self._neighbour(entry, request.working_bytes, free).id)
+        except BaseException:
+            self._give_back(entry)
+            raise
+
+    def _neighbour(self, entry: Entry, needed: int, free: int) -> Idle:
+        """Return the idle model that goes next on the entry's device; raises NotEnoughMemory if there is none."""
+        device = entry.key.device
+        if found := next((one for one in self._situation().idle if one.device == device), None):
+            return found
+        why = say("say.no_room_to_work", device=device, needed=in_bytes(needed), free=in_bytes(free))
+        raise self._with_holders(why)
+
+    def _with_holders(self, why: Sentence) -> NotEnoughMemory:
+        """Add who holds memory and cannot go."""
+        with self._lock:
+            held = [entry.in_words for entry in self._entries.values() if entry.borrowed]
+        whole = say("error.memory_held", why=why, holders=", ".join(held)) if held else why
+        return NotEnoughMemory(whole.key, **whole.values)
+
+    def _situation(self) -> Situation:
         hardware = self._probe()
-        return plan(facts, hardware, spec.wish, working_bytes=working_bytes, budget_bytes=self._budget_left())
-
-    def _budget_left(self) -> int | None:
-        if self._budget_bytes is None:
-            return None
         with self._lock:
-            return self._budget_bytes - sum(entry.measured_bytes for entry in self._entries.values())
+            held = sum(entry.measured_bytes for entry in self._entries.values())
+            left = None if self._budget_bytes is None else self._budget_bytes - held
+            return Situation(hardware, tuple(entry.as_idle for entry in self._idle()), left)
 
-    def _idle(self) -> list[_Entry]:
-        return sorted((entry for entry in self._entries.values() if not entry.borrowed), key=lambda entry: entry.last_used)
+    def _idle(self) -> list[Entry]:
+        idle = [entry for entry in self._entries.values() if not entry.borrowed]
+        return sorted(idle, key=lambda entry: entry.last_used)
 
-    def _unload(self, entry: _Entry) -> Freed:
-        """Drop every reference, collect, give the pages back, and measure."""
-        before = resident_bytes()
+    def _find(self, resident_id: str) -> Entry:
+        for entry in self._entries.values():
+            if entry.key.id == resident_id:
+                return entry
+        raise UnknownName("error.not_resident")
+
+    def _evict(self, resident_id: str) -> None:
+        """Unload one model to make room; if it was borrowed or went meanwhile, the caller looks again."""
+        with suppress(Busy, UnknownName):
+            self.release(resident_id)
+
+    def _unload(self, key: ModelKey) -> Freed:
+        """Drop every reference, collect, give the pages back, and measure; says why not where somebody holds on."""
+        before = self._used(key.device)
         with self._lock:
+            entry = self._find(key.id)
             if entry.borrowed:
-                raise Busy("error.still_borrowed", name=entry.key.name, borrowers=entry.borrowed)
-            self._entries.pop(entry.key, None)
-            self._keys = {spec: key for spec, key in self._keys.items() if key != entry.key}
-        name, tensor_bytes = entry.key.name, entry.measured_bytes
-        alive = weakref.ref(entry.loaded.model)
-        del entry.__dict__["loaded"]
-        return_memory_to_system()
-        if alive() is not None:
-            raise Busy("error.unload_failed", name=name)
-        return Freed(name, tensor_bytes, before - resident_bytes())
+                raise Busy("error.still_borrowed", name=key.name, borrowers=entry.borrowed)
+            del self._entries[key]
+            self._keys = {spec: known for spec, known in self._keys.items() if known != key}
+        tensor_bytes, model = entry.measured_bytes, weakref.ref(entry.loaded.model)
+        del entry
+        if not is_gone(model, LINGER_SECONDS):
+            raise Busy("error.unload_failed", name=key.name)
+        return Freed(key.name, tensor_bytes, max(before - self._used(key.device), 0))
+
+    def _used(self, device: str) -> int:
+        """Return what this process holds of main memory, or what anybody holds of a GPU's."""
+        found = self._probe().device(device)
+        return resident_bytes() if found.shares_main_memory else found.total_bytes - found.free_bytes
 
 
 def _wait(future: Future[None], cancel: CancelToken) -> None:
     """Wait for somebody's load; if only they gave up, return, so that the caller tries on its own."""
-    while True:
-        try:
-            return future.result(timeout=0.1)
-        except NotYet:
-            cancel.check()
-        except Cancelled:
-            return cancel.check()
-
-
-def _key(spec: ModelSpec, files: ModelFiles, placement: Placement) -> ModelKey:
-    return ModelKey(
-        name=spec.name,
-        revision=files.revision,
-        auto_class=find_task(spec.task).auto_class,
-        adapters=tuple(filter(None, (files.adapter_label,))),
-        device=placement.device,
-        dtype=placement.dtype,
-        quantisation=placement.quantisation,
-        attention=placement.attention,
-    )
-
-
-def _resident(entry: _Entry, goes_next: int | None) -> Resident:
-    loaded, key = entry.loaded, entry.key
-    return Resident(
-        id=key.id,
-        name=key.name,
-        task=loaded.spec.task,
-        revision=key.revision,
-        adapter=loaded.files.adapter_label,
-        device=key.device,
-        dtype=key.dtype,
-        attention=loaded.attention,
-        predicted_bytes=entry.predicted_bytes,
-        measured_bytes=entry.measured_bytes,
-        borrowed=entry.borrowed,
-        idle_seconds=0.0 if entry.borrowed else time.monotonic() - entry.last_used,
-        load_seconds=loaded.load_seconds,
-        goes_next=goes_next,
-        reasons=loaded.placement.reasons,
-    )
+    while not wait((future,), timeout=LOOK_SECONDS).done:
+        cancel.check()
+    with suppress(Cancelled):
+        future.result()

@@ -5,6 +5,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+import time
+import traceback
+import weakref
+
+LOOK_SECONDS = 0.01
 
 
 def return_memory_to_system() -> None:
@@ -17,3 +22,22 @@ def return_memory_to_system() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:  # musl has none
             trim(0)
+
+
+def is_gone(model: weakref.ref[object], seconds: float) -> bool:
+    """Collect until the model is gone, at most `seconds`: a thread that just returned it may need a moment to leave."""
+    until = time.monotonic() + seconds
+    while model() is not None:
+        gc.collect()
+        if time.monotonic() > until:
+            break
+        time.sleep(LOOK_SECONDS)
+    return_memory_to_system()
+    return model() is None
+
+
+def let_go(problem: BaseException | None) -> None:
+    """Drop what the frames of a failure hold: a half-loaded model must not live as long as its error."""
+    while problem is not None:
+        traceback.clear_frames(problem.__traceback__)
+        problem = problem.__cause__ or problem.__context__

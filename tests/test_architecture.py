@@ -36,7 +36,8 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "2 what is in memory, and long work on disk",
         (
-            *("core.loading", "core.batching", "core.forecast", "core.registry", "core.diagnosis"),
+            *("core.model_folder", "core.model_files", "core.loading", "core.batching"),
+            *("core.forecast", "core.ledger", "core.registry", "core.diagnosis"),
             "core.job*",
         ),
     ),

@@ -1,0 +1,121 @@
+"""The registry's visible state: one line a model in memory, and what a release gave back."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+
+from core.catalogue import ModelSpec
+from core.forecast import Idle
+from core.loading import LoadedModel, ModelFiles, auto_class_name
+from core.placement import ModelFacts, Placement
+from core.words import Sentence, in_bytes
+
+
+@dataclass(frozen=True)
+class ModelKey:
+    """Everything that changes a result: two specs with one key share one model in memory."""
+
+    name: str
+    revision: str
+    auto_class: str
+    adapters: tuple[str, ...]
+    device: str
+    dtype: str
+    quantisation: str
+    attention: str
+
+    @classmethod
+    def of(cls, spec: ModelSpec, files: ModelFiles, facts: ModelFacts, placement: Placement) -> ModelKey:
+        """Read the key from what will be loaded."""
+        return cls(
+            name=spec.name,
+            revision=files.revision,
+            auto_class=auto_class_name(spec.task, encoder_decoder=facts.kind == "encoder-decoder"),
+            adapters=tuple(filter(None, (files.adapter_label,))),
+            device=placement.device,
+            dtype=placement.dtype,
+            quantisation=placement.quantisation,
+            attention=placement.attention,
+        )
+
+    @property
+    def id(self) -> str:
+        """A short name that may cross the wire."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Resident:
+    """One line of the ledger: a model in memory."""
+
+    id: str
+    name: str
+    task: str
+    revision: str
+    adapter: str | None
+    device: str
+    dtype: str
+    attention: str
+    predicted_bytes: int
+    measured_bytes: int
+    borrowed: int
+    idle_seconds: float
+    load_seconds: float
+    goes_next: int | None
+    """Place in the order of eviction (1 = first); None while borrowed."""
+    reasons: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class Freed:
+    """What a release gave back, in bytes: the model's tensors, and by how much its device's used memory shrank."""
+
+    name: str
+    tensor_bytes: int
+    process_bytes: int
+
+
+@dataclass
+class Entry:
+    """A model in memory, as the registry keeps it."""
+
+    key: ModelKey
+    loaded: LoadedModel
+    predicted_bytes: int
+    measured_bytes: int
+    borrowed: int = 1
+    """Whoever loads it has it."""
+    last_used: float = field(default_factory=time.monotonic)
+
+    @property
+    def as_idle(self) -> Idle:
+        """What the planner must know of it."""
+        return Idle(self.key.id, self.key.name, self.key.device, self.measured_bytes)
+
+    @property
+    def in_words(self) -> str:
+        """Name and size: bert-base (438.0 MB)."""
+        return f"{self.key.name} ({in_bytes(self.measured_bytes)})"
+
+    def line(self, goes_next: int | None) -> Resident:
+        """Return the ledger's line."""
+        loaded, key = self.loaded, self.key
+        return Resident(
+            id=key.id,
+            name=key.name,
+            task=loaded.spec.task,
+            revision=key.revision,
+            adapter=loaded.files.adapter_label,
+            device=key.device,
+            dtype=key.dtype,
+            attention=loaded.attention,
+            predicted_bytes=self.predicted_bytes,
+            measured_bytes=self.measured_bytes,
+            borrowed=self.borrowed,
+            idle_seconds=0.0 if self.borrowed else time.monotonic() - self.last_used,
+            load_seconds=loaded.load_seconds,
+            goes_next=goes_next,
+            reasons=loaded.placement.reasons,
+        )

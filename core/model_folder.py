@@ -1,0 +1,116 @@
+"""What one folder holds: which model, whole or not, safe or not, and for which task it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from core.catalogue import STARTER_BASE, ModelSpec, find_task
+from core.errors import DamagedDownload, NotAModel, UnsafeWeights, WrongTask
+from core.repository import RepoFile, choose_weights, is_complete
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+ADAPTER_HEADS: Mapping[str, str] = {
+    "SEQ_CLS": "ForSequenceClassification",
+    "TOKEN_CLS": "ForTokenClassification",
+    "QUESTION_ANS": "ForQuestionAnswering",
+}
+"""PEFT's task_type → the class whose head such an adapter brings."""
+
+
+def is_adapter(folder: Path) -> bool:
+    """Tell whether a folder holds an adapter and no whole model."""
+    names = {file.name for file in choose_weights(listed(folder))}
+    return (folder / "adapter_config.json").exists() and not any(name.startswith("model") for name in names)
+
+
+def starter_base_folder() -> Path | None:
+    """Return where the Python package keeps the starters' base, or None if it is not installed."""
+    try:
+        folder = Path(str(distribution(STARTER_BASE.package).locate_file(STARTER_BASE.folder_in_package)))
+    except PackageNotFoundError:
+        return None
+    return folder if folder.is_dir() else None
+
+
+def verify(path: Path, sha256: str) -> None:
+    """Raise DamagedDownload unless the file has this hash; each file version is read once per process."""
+    found = sha256_of(path)
+    if found != sha256:
+        raise DamagedDownload("error.wrong_hash", file=path.name, expected=sha256[:12], found=found[:12])
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's hash."""
+    return _sha256(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _sha256(path: Path, _modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def listed(folder: Path) -> list[RepoFile]:
+    """Return the files of a folder, without those of its folders."""
+    return [RepoFile(path.name, path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()]
+
+
+def digest_of_folder(folder: Path) -> str:
+    """Return "folder-" and a digest of its files' names, sizes and times: it changes when the folder does."""
+    found = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
+    stamp = [(name, status.st_size, status.st_mtime_ns) for name, status in found]
+    return "folder-" + hashlib.sha256(repr(stamp).encode()).hexdigest()[:12]
+
+
+def check_weights(found: Sequence[RepoFile]) -> None:
+    """Raise UnsafeWeights if only pickles are there, NotAModel if there are no weights, or not all of them."""
+    weights = choose_weights(found)
+    if is_complete(weights):
+        return
+    if weights:
+        raise NotAModel("error.shards_missing", files=", ".join(file.name for file in weights))
+    pickles = [file.name for file in found if file.name.endswith(PICKLES)]
+    if pickles:
+        raise UnsafeWeights("error.only_pickles", files=", ".join(sorted(pickles)))
+    raise NotAModel("error.no_weights")
+
+
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """Return a JSON object such as config.json; raises NotAModel if it is missing or something else."""
+    try:
+        config = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise NotAModel("error.config_unreadable", file=name, reason=type(problem).__name__) from problem
+    if not isinstance(config, dict):
+        raise NotAModel("error.config_unreadable", file=name, reason=type(config).__name__)
+    return config
+
+
+def check_task(config: Mapping[str, Any], spec: ModelSpec, head_from: Path | None = None) -> None:
+    """Raise UnsafeWeights for a model with code of its own, WrongTask for one that was made for something else.
+
+    `head_from`: the adapter that brings the head; then its task_type decides. What names no class passes here;
+    loading refuses it if the head is missing.
+    """
+    if config.get("auto_map"):
+        raise UnsafeWeights("error.remote_code", name=spec.name)
+    heads, made_for = find_task(spec.task).heads, _made_for(config, head_from)
+    if heads and made_for and not any(name.endswith(heads) for name in made_for):
+        raise WrongTask("error.wrong_task", name=spec.name, task=spec.task, made_for=", ".join(made_for))
+
+
+def _made_for(config: Mapping[str, Any], head_from: Path | None) -> tuple[str, ...]:
+    if head_from:
+        kind = read_config(head_from, "adapter_config.json").get("task_type")
+        return tuple(filter(None, (ADAPTER_HEADS.get(str(kind)),)))
+    named = config.get("architectures")
+    if named is not None and not isinstance(named, list):
+        raise NotAModel("error.config_unreadable", file="config.json", reason="architectures")
+    return tuple(map(str, named or ()))
