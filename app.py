@@ -52,6 +52,7 @@ def serving(settings: Settings) -> dict[str, Any]:
         "auth": (USER, settings.password) if settings.password else None,
         "inbrowser": settings.open_browser,
         "ssr_mode": False,
+        "_frontend": False,  # else Gradio asks itself for a page, and ends where a busy machine takes over 3 seconds
         "show_error": False,
         "max_file_size": 4 * LIMITS.upload_bytes,  # ours answers first, with a sentence
         "state_session_capacity": 128,
