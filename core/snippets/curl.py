@@ -20,20 +20,20 @@ def curl_snippet(api_name: str, values: Mapping[str, Any], base_url: str, *, use
     name, body = api_name.strip("/"), shlex.quote(_json(values))
     cookies = ' -b "$COOKIES"' if user else ""
     header = "-H 'Content-Type: application/json'"
-    ask = f'curl -s{cookies} -X POST "$BASE/gradio_api/call/v2/{name}" {header}'
+    ask = f'curl -sSf{cookies} -X POST "$BASE/gradio_api/call/v2/{name}" {header}'
     long = len(body.encode()) > LONGEST_ARGUMENT
     ask = f"printf '%s' {body} | {ask} -d @-" if long else f"{ask} -d {body}"
     return (
         f"BASE={shlex.quote(base_url.rstrip('/'))}\n"
         f"{_login(user) if user else ''}"
         f"EVENT=$({ask} | sed 's/.*\"event_id\": *\"\\([^\"]*\\)\".*/\\1/')\n"
-        f"""curl -sN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1\n"""
+        f"""curl -sSfN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1\n"""
     )
 
 
 def _login(user: str) -> str:
     form = f'-d username={shlex.quote(user)} --data-urlencode "password=${{ATELIER_PASSWORD:?}}"'
-    return f'COOKIES=$(mktemp)\ncurl -s -o /dev/null -c "$COOKIES" {form} "$BASE/login"\n'
+    return f'COOKIES=$(mktemp)\ncurl -sSf -o /dev/null -c "$COOKIES" {form} "$BASE/login"\n'
 
 
 def _json(values: Mapping[str, Any]) -> str:
