@@ -38,7 +38,7 @@ def diagnose(resident_id: str, registry: Registry) -> Diagnosis:
     started = time.perf_counter()
     with registry.borrow_resident(resident_id) as model:
         tokens = model.tokenizer(PROBE, return_tensors="pt").to(model.model.device)
-        (seconds,) = registry.batcher.submit(("diagnosis", resident_id), [tokens], lambda all_: [_time(model, one) for one in all_])
+        (seconds,) = registry.batcher.submit(object(), [tokens], lambda alone: [_time(model, *alone)])
         config = model.model.config
         return Diagnosis(
             architecture=type(model.model).__name__,
@@ -67,12 +67,13 @@ def _time(model: LoadedModel, tokens: dict[str, object]) -> list[float]:
     """Return RUNS timings; the first pass, which warms up, is not counted."""
     import torch
 
+    halves = bool(getattr(model.model.config, "is_encoder_decoder", False))
+    reader = model.model.get_encoder() if halves else model.model
     seconds = []
     with torch.inference_mode():
         for _ in range(RUNS + 1):
             started = time.perf_counter()
-            output = model.model.get_encoder()(**tokens) if model.model.config.is_encoder_decoder else model.model(**tokens)
-            _synchronise(output)
+            _synchronise(reader(**tokens))
             seconds.append(time.perf_counter() - started)
     return seconds[1:]
 

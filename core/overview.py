@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.atelier import Atelier
+from core.errors import AtelierError
 from core.hardware import probe
 from core.words import Sentence, in_bytes, say
 
@@ -31,10 +32,13 @@ class MemoryState:
 
 
 def overview(atelier: Atelier) -> Overview:
-    """Return the footer's facts; loads no model."""
+    """Return the footer's facts; loads no model, and says why where a starter could not be placed."""
     mode = atelier.settings.mode.value
-    found = atelier.registry.forecast(atelier.registry.resolve("starter/embeddings", "feature-extraction"))
     why_mode = say(f"reason.mode_{mode}")
+    try:
+        found = atelier.registry.forecast(atelier.registry.resolve("", "feature-extraction"))
+    except AtelierError as problem:
+        return Overview("–", "–", mode, (problem.sentence, why_mode))
     if found.placement is None:
         return Overview("–", "–", mode, (found.refusal or why_mode, why_mode))
     return Overview(found.placement.device, found.placement.dtype, mode, (*found.placement.reasons, why_mode))

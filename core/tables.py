@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count, dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,11 @@ from core.words import Sentence, in_bytes, say
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 DELIMITERS = ",;\t|"
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+MOST_EXPANDED_BYTES = 500_000_000
+"""What a Parquet file may grow to in memory: a small file can repeat one long text a million times."""
+ENCODINGS = ["big5hkscs", "gb18030", "cp949", "shift_jis", "euc_jp", "cp1252", "cp1251", "utf_16_le", "utf_16_be"]
+"""What people's files are in when they are not UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,9 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table by its file name's ending; raises BadFile for what is too big, empty, damaged or of no known kind."""
+    """Read a table by its file name's ending; raises BadFile for what is too big, empty, damaged or unknown."""
+    if not path.is_file():
+        raise BadFile("error.file_missing", formats=", ".join(FORMATS))
     size = path.stat().st_size
     if size > LIMITS.upload_bytes:
         raise BadFile("error.file_too_big", file=path.name, size=in_bytes(size), limit=in_bytes(LIMITS.upload_bytes))
@@ -91,21 +100,33 @@ def _arrow(cells: list[Any]) -> Any:
 
 
 def _plain(cell: Any) -> Any:
-    """Keep spreadsheet programs from running a cell (OWASP: CSV injection)."""
-    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
+    """Keep spreadsheet programs from running a cell (OWASP: CSV injection); a number stays one, a list becomes JSON."""
+    if isinstance(cell, list | dict):
+        return json.dumps(cell, ensure_ascii=False, default=str)
+    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) and not _is_number(cell):
         return "'" + cell
     return cell
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return cell.strip() == cell
 
 
 def _decode(path: Path) -> str:
     """Return the text: UTF-8 first, then whatever the bytes look like (Big5, GB 18030, CP949, UTF-16, …)."""
     raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", errors="replace")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         from charset_normalizer import from_bytes
 
-        best = from_bytes(raw[:200_000]).best()
+        best = from_bytes(raw[:200_000], cp_isolation=ENCODINGS).best()
         if best is None:
             raise BadFile("error.unknown_encoding", file=path.name) from None
         return raw.decode(best.encoding, errors="replace")
@@ -115,16 +136,15 @@ def _read_delimited(path: Path) -> Table:
     text = _decode(path)
     if "\0" in text:
         raise BadFile("error.damaged_file", file=path.name, kind="CSV")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
     try:
         with _large_cells():
-            lines = [line for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if line]
+            lines = _cells(text, path.suffix.lower())
     except csv.Error as problem:
         raise BadFile("error.damaged_file", file=path.name, kind="CSV") from problem
     if not lines:
         raise BadFile("error.file_without_rows", file=path.name)
     columns, rows, problems = _unique(lines[0]), [], {}
-    for place, cells in enumerate(lines[1:]):
+    for place, cells in enumerate(lines[1:]):  # a blank line is a blank row, so that places stay those of the file
         if len(cells) > len(columns):
             problems[place] = say("say.row_too_wide", found=len(cells), expected=len(columns))
             cells = []  # noqa: PLW2901 which cell belongs where cannot be known
@@ -132,11 +152,29 @@ def _read_delimited(path: Path) -> Table:
     return Table(columns, rows, problems)
 
 
+def _cells(text: str, suffix: str) -> list[list[str]]:
+    """Split the text into lines of cells, without the blank lines above the header and at the end.
+
+    Excel's first line "sep=;" is obeyed. In a table of one column an unquoted comma belongs to the text.
+    """
+    told = re.match(r"sep=(.)\r?\n", text)
+    delimiter = told[1] if told else "\t" if suffix == ".tsv" else _delimiter(text)
+    reader = csv.reader(io.StringIO(text[told.end() :] if told else text, newline=""), delimiter=delimiter)
+    lines = list(dropwhile(lambda line: not line, reader))
+    while lines and not lines[-1]:
+        lines.pop()
+    if lines and len(lines[0]) == 1:
+        lines = [[delimiter.join(line)] if line else line for line in lines]
+    return lines
+
+
 def _delimiter(text: str) -> str:
-    try:
-        return csv.Sniffer().sniff(text[:20_000].splitlines()[0], delimiters=DELIMITERS).delimiter
-    except (csv.Error, IndexError):
-        return ","
+    """Return the delimiter that cuts the header into the most cells; a comma where none does."""
+
+    def columns(delimiter: str) -> int:
+        return len(next(csv.reader(io.StringIO(text[:20_000].lstrip(), newline=""), delimiter=delimiter), []))
+
+    return max(DELIMITERS, key=columns)
 
 
 @contextmanager
@@ -149,12 +187,17 @@ def _large_cells() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return `name`, with a number behind it where it is taken."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(wanted for wanted in chain([name], numbered) if wanted not in taken)
+
+
 def _unique(names: Sequence[str]) -> tuple[str, ...]:
     """Name every column: blanks become column_1, doubles get a number."""
     found: list[str] = []
     for place, name in enumerate(names, start=1):
-        wanted = name.strip() or f"column_{place}"
-        found.append(wanted if wanted not in found else f"{wanted}_{place}")
+        found.append(free_name(name.strip() or f"column_{place}", found))
     return tuple(found)
 
 
@@ -162,35 +205,51 @@ def _read_json_lines(path: Path) -> Table:
     columns: dict[str, None] = {}
     rows: list[dict[str, Any]] = []
     problems: dict[int, Sentence] = {}
-    for line in _decode(path).splitlines():
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError(row)  # noqa: TRY004, TRY301 one branch for every line that is no object
-        except ValueError:
+    text = _decode(path).rstrip()
+    if not text:
+        raise BadFile("error.file_without_rows", file=path.name)
+    for line in text.split("\n"):  # not splitlines: JSON may hold U+2028 as it is
+        row = _object(line)
+        if row is None:
             problems[len(rows)] = say("say.row_not_json")
-            row = {}
-        columns.update(dict.fromkeys(map(str, row)))
-        rows.append({str(name): cell for name, cell in row.items()})
+        columns.update(dict.fromkeys(row or {}))
+        rows.append(row or {})
+    if len(problems) == len(rows):
+        raise BadFile("error.json_not_lines", file=path.name)
     return Table(tuple(columns), rows, problems)
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    """Read one line: a JSON object, {} for a blank line, None for anything else."""
+    if not line.strip():
+        return {}
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return {str(name): cell for name, cell in row.items()} if isinstance(row, dict) else None
 
 
 def _read_parquet(path: Path) -> Table:
     import pyarrow as pa
     from pyarrow import parquet
 
+    rows: list[dict[str, Any]] = []
+    size = 0
     try:
         file = parquet.ParquetFile(path)
-        if file.metadata.num_rows > LIMITS.batch_rows:
-            raise BadFile(
-                "error.too_many_rows", file=path.name, rows=file.metadata.num_rows, limit=LIMITS.batch_rows
-            )
-        table = file.read()
+        count_of_rows = file.metadata.num_rows
+        if count_of_rows > LIMITS.batch_rows:
+            raise BadFile("error.too_many_rows", file=path.name, rows=count_of_rows, limit=LIMITS.batch_rows)
+        columns = _unique(file.schema_arrow.names)
+        for batch in file.iter_batches(batch_size=1_000):
+            size += batch.nbytes
+            if size > MOST_EXPANDED_BYTES:
+                raise BadFile("error.file_expands", file=path.name, limit=in_bytes(MOST_EXPANDED_BYTES))
+            rows.extend(batch.rename_columns(list(columns)).to_pylist())
     except (pa.ArrowException, OSError) as problem:
         raise BadFile("error.damaged_file", file=path.name, kind="Parquet") from problem
-    return Table(tuple(table.column_names), table.to_pylist())
+    return Table(columns, rows)
 
 
 _READERS: Mapping[str, Callable[[Path], Table]] = {

@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from core.jobs import JobHandle
 from core.loading import LoadedModel
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tables import Table, guess_text_column, read_table, write_csv, write_parquet
+from core.tables import Table, free_name, guess_text_column, read_table, write_csv, write_parquet
 from core.tasks.text.encoder import Lane
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.row_tasks import ROW_TASKS, RowTask
@@ -141,7 +141,7 @@ def _without_model(place: int, cell: Any, table: Table) -> Row | None:
     """Return the row that needs no model: unreadable, blank or too long."""
     if place in table.problems:
         return Row(place, problem=str(table.problems[place]))
-    if cell is None or not str(cell).strip():
+    if _is_blank(cell):
         return Row(place, blank=True)
     if len(str(cell)) > LIMITS.batch_text_characters:
         error = InvalidInput(
@@ -151,15 +151,20 @@ def _without_model(place: int, cell: Any, table: Table) -> Row | None:
     return None
 
 
+def _is_blank(cell: Any) -> bool:
+    """Tell whether there is nothing to read: None, NaN (it differs from itself), or only space."""
+    return cell is None or cell != cell or not str(cell).strip()  # noqa: PLR0124
+
+
 def read_rows(result_folder: Path) -> list[Row]:
     """Return the rows done so far; a last line torn by a crash is left out."""
     path, rows = result_folder / ROWS_FILE, []
     if not path.exists():
         return rows
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):  # an answer may hold U+2028 as it is
         try:
             rows.append(Row(**json.loads(line)))
-        except ValueError:
+        except (ValueError, TypeError):
             break
     return rows
 
@@ -171,28 +176,29 @@ def collect(result_folder: Path, settings: TextBatchSettings) -> list[Path]:
     if not rows or upload is None:
         return []
     table, task = read_table(upload), ROW_TASKS[settings.task]
-    made = [_output(table.rows[row.place], row, task) for row in rows]
-    columns = [*table.columns, *_free_names(table, (*task.columns, "status"))]
+    names = own_columns(task, table.columns)
+    made = [_output(table.rows[row.place], row, task, names) for row in rows]
+    columns = [*table.columns, *names.values()]
     paths = [result_folder / name for name in TABLE_NAMES]
     write_csv(paths[0], columns, made)
     write_parquet(paths[1], columns, made)
     return paths
 
 
-def _free_names(table: Table, names: Sequence[str]) -> list[str]:
-    return [_free(name, table.columns) for name in names]
+def own_columns(task: RowTask, taken: Sequence[str]) -> dict[str, str]:
+    """Name our columns so that none of the user's is overwritten: label becomes predicted_label where label exists."""
+    names: dict[str, str] = {}
+    for name in (*task.columns, "status"):
+        wanted = f"predicted_{name}" if name in taken else name
+        names[name] = free_name(wanted, (*taken, *names.values()))
+    return names
 
 
-def _free(name: str, taken: Sequence[str]) -> str:
-    """Never overwrite a column of the user's: label becomes predicted_label where label exists."""
-    return f"predicted_{name}" if name in taken else name
-
-
-def _output(original: dict[str, Any], row: Row, task: RowTask) -> dict[str, Any]:
+def _output(original: dict[str, Any], row: Row, task: RowTask, names: Mapping[str, str]) -> dict[str, Any]:
     status = row.problem or ("blank" if row.blank else "ok")
     cells = task.cells(row.result) if row.result is not None else {}
     own = {**dict.fromkeys(task.columns), **cells, "status": status}
-    return {**original, **{_free(name, tuple(original)): cell for name, cell in own.items()}}
+    return {**original, **{names[name]: cell for name, cell in own.items()}}
 
 
 def status_counts(rows: Sequence[Row]) -> dict[str, int]:

@@ -7,11 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features_of_texts
 from core.tasks.text.options import WISHES
 from core.tasks.text.question_answering import QuestionSettings, answer_in_texts
+from core.tasks.text.summarization import SummarizationSettings, summarize_texts
 from core.tasks.text.text_classification import TextClassificationSettings, classify_texts
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens_of_texts
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_texts_zero_shot
+
+UNUSED = "-"
+"""The settings of a task want a text; the texts of the rows are passed beside them."""
+DECIMALS = 6
+"""Digits kept of a number in a vector: float32 has no more, and a file of vectors is large enough."""
 
 Run = Callable[..., Sequence[Any]]
 """(texts, batch settings, registry, borrowed model, lane) → one pipeline result a text."""
@@ -32,21 +39,30 @@ def _options(settings: Any) -> dict[str, str]:
 
 
 def _classify(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    return classify_texts(texts, TextClassificationSettings(text=texts[0], top_k=1, **_options(settings)), *rest)
+    return classify_texts(texts, TextClassificationSettings(text=UNUSED, top_k=1, **_options(settings)), *rest)
 
 
 def _classify_zero_shot(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    own = ZeroShotClassificationSettings(text=texts[0], labels=settings.labels, **_options(settings))
+    own = ZeroShotClassificationSettings(text=UNUSED, labels=settings.labels, **_options(settings))
     return classify_texts_zero_shot(texts, own, *rest)
 
 
 def _classify_tokens(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    return classify_tokens_of_texts(texts, TokenClassificationSettings(text=texts[0], **_options(settings)), *rest)
+    return classify_tokens_of_texts(texts, TokenClassificationSettings(text=UNUSED, **_options(settings)), *rest)
 
 
 def _answer(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
     own = QuestionSettings(question=settings.question, handle_impossible_answer=True, **_options(settings))
     return answer_in_texts(texts, own, *rest)
+
+
+def _summarize(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
+    return summarize_texts(texts, SummarizationSettings(text=UNUSED, **_options(settings)), *rest)
+
+
+def _embed(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
+    vectors = extract_features_of_texts(texts, FeatureExtractionSettings(text=UNUSED, **_options(settings)), *rest)
+    return [[round(value, DECIMALS) for value in vector] for vector in vectors]
 
 
 def _best_label(result: list[dict[str, Any]]) -> dict[str, Any]:
@@ -61,6 +77,14 @@ def _entities(result: list[dict[str, Any]]) -> dict[str, Any]:
     return {"entities": json.dumps(result, ensure_ascii=False)}
 
 
+def _summary(result: list[dict[str, str]]) -> dict[str, Any]:
+    return {"summary": result[0]["summary_text"]}
+
+
+def _nothing_to_count(_: Any) -> Sequence[str]:
+    return ()
+
+
 def _answer_cells(result: dict[str, Any]) -> dict[str, Any]:
     return {"answer": result["answer"], "score": round(result["score"], 6)}
 
@@ -73,6 +97,8 @@ ROW_TASKS: Mapping[str, RowTask] = {
     "token-classification": RowTask(
         _classify_tokens, ("entities",), _entities, lambda result: [entity["entity_group"] for entity in result]
     ),
+    "summarization": RowTask(_summarize, ("summary",), _summary, _nothing_to_count),
+    "feature-extraction": RowTask(_embed, ("vector",), lambda result: {"vector": result}, _nothing_to_count),
     "question-answering": RowTask(
         _answer, ("answer", "score"), _answer_cells, lambda result: ["answered" if result["answer"] else "no answer"]
     ),
