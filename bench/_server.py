@@ -46,6 +46,11 @@ class Server:
         outputs: list[Any] = json.loads(last.partition("data: ")[2])
         return outputs
 
+    def cpu_seconds(self) -> float:
+        """Return the seconds of CPU that the process has used so far, all its threads together."""
+        used = self.process.cpu_times()
+        return used.user + used.system
+
     def resident_bytes(self) -> int:
         """Return the RSS of the process and its children."""
         return sum(one.memory_info().rss for one in (self.process, *self.process.children(recursive=True)))
@@ -71,7 +76,7 @@ def serving(command: Sequence[str], environment: Mapping[str, str] | None = None
             seconds = time.perf_counter() - started
             cpu = psutil.Process(process.pid).cpu_times()
             yield Server(psutil.Process(process.pid), port, started, seconds, cpu.user + cpu.system, page)
-        except BaseException:
+        except BaseException:  # whatever it was, the server's own last words explain it best
             output.seek(0)
             sys.stderr.write(output.read().decode(errors="replace")[-4000:])
             raise

@@ -23,7 +23,7 @@ from pathlib import Path
 from bench._measure import Measure, Outcome, alternate, arguments, report
 from bench._server import serving
 
-HELLO = '''
+HELLO = """
 import gradio as gr
 
 def greet(name):
@@ -35,7 +35,7 @@ with gr.Blocks() as demo:
     gr.Button("Greet").click(fn=greet, inputs=name, outputs=output, api_name="greet")
 
 demo.launch()
-'''
+"""
 
 
 @dataclass(frozen=True)

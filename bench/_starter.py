@@ -1,0 +1,44 @@
+"""The sentiment starter, as Atelier serves it and as the plain library loads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.catalogue import Catalogue, ModelSpec
+from core.hub import Hub
+from core.loading import Loader
+from core.registry import Registry
+from core.settings import Settings
+from core.tasks.text.text_classification import TASK
+from core.wish import Wish
+
+STARTER = "starter/sentiment"
+
+
+def registry() -> Registry:
+    """Return an empty registry of a local instance that reaches no other host."""
+    catalogue = Catalogue(Settings())
+    return Registry(catalogue, Loader(catalogue, Hub(offline=True)))
+
+
+def spec(models: Registry) -> ModelSpec:
+    """Return what the starter's name means with every choice on auto."""
+    return models.resolve(STARTER, TASK)
+
+
+def save_plain(folder: Path) -> Path:
+    """Save the starter, its adapter merged, as any checkpoint on the Hub is saved; returns the folder."""
+    models = registry()
+    stored = Wish(dtype="float32")  # the plain checkpoint must not carry our choice of dtype
+    with models.borrow(models.resolve(STARTER, TASK, stored)) as model:
+        model.model.save_pretrained(folder)
+        model.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def plain_pipeline(folder: Path) -> Any:
+    """Load it the way the cheat sheet does."""
+    from transformers import pipeline
+
+    return pipeline(TASK, model=str(folder))
