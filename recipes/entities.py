@@ -49,6 +49,11 @@ CARD = Card(
             "The base model reads lower-cased text, so capital letters give it no hint: a name that is "
             "also a common word is easily missed, and a common word taken for a name."
         ),
+        (
+            "Organisations and places are confused when the words allow both: in “visited BMW in Munich” both come "
+            "out as places, and a team that is called by its city is a place."
+        ),
+        "Long names of organisations are often cut short, and “Will Smith” comes out as two people.",
         "Products, works and events have no type of their own and are left out.",
         "Names in tweets are the hardest part: user names and hashtags are annotated unevenly.",
     ),

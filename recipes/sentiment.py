@@ -72,9 +72,11 @@ CARD = Card(
     license_reason="The film reviews are CC BY 4.0, which asks for the attribution above.",
     limits=(
         "There is no neutral class: a text without an opinion still gets one of the two labels.",
+        "Turned phrases fool it: “Not bad”, “I don't hate it” and “You can't go wrong with this” come out negative.",
+        "Irony is read literally: “Thanks for nothing” and “Yeah, great, another delay.” come out positive.",
         (
-            "It was trained on film reviews and Reddit comments; irony, understatement and reviews that "
-            "praise one thing to damn another are often read by their surface words."
+            "Trained on film reviews and Reddit comments, it may judge words of other trades wrongly (“The battery "
+            "lasts forever” comes out negative), and of a review that both praises and damns it reads the louder part."
         ),
         "English only, and single sentences or short paragraphs rather than pages.",
     ),
