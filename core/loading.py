@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -255,7 +256,9 @@ def _lay_over(model: Any, adapter: Path, *, merge: bool) -> Any:
     from peft import PeftModel
 
     try:
-        adapted = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=False)
+        with warnings.catch_warnings():  # peft asks transformers for what will be renamed; that is their affair
+            warnings.simplefilter("ignore", FutureWarning)
+            adapted = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=False)
     except (RuntimeError, ValueError, KeyError, TypeError) as problem:
         raise NotAModel("error.adapter_unusable", adapter=adapter.name, reason=_first_line(problem)) from problem
     return adapted.merge_and_unload() if merge and hasattr(adapted, "merge_and_unload") else adapted

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from core.errors import NotAModel
 
@@ -18,17 +18,30 @@ def read_header(path: Path) -> dict[str, Any]:
     """Return {tensor name: {dtype, shape, data_offsets}}; raises NotAModel if the file is damaged."""
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > LARGEST_HEADER:
-                raise ValueError(length)
-            header: dict[str, Any] = json.loads(file.read(length))
-    except (OSError, ValueError) as problem:
+            header, start = _read(file)
+        end = start + max((_checked_end(tensor) for tensor in header.values()), default=0)
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as problem:
         raise NotAModel("error.damaged_weights", file=path.name) from problem
-    header.pop("__metadata__", None)
-    end = 8 + length + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
     if path.stat().st_size < end:
         raise NotAModel("error.damaged_weights", file=path.name)
     return header
+
+
+def _read(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """Return the header without its metadata, and where the tensors begin."""
+    prefix = file.read(8)
+    length = int.from_bytes(prefix, "little")
+    if len(prefix) < 8 or length > LARGEST_HEADER:
+        raise ValueError(length)
+    header: dict[str, Any] = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return header, len(prefix) + length
+
+
+def _checked_end(tensor: dict[str, Any]) -> int:
+    """Return where a tensor ends; raises what JSON of another shape provokes."""
+    math.prod(map(int, tensor["shape"]))
+    return int(tensor["data_offsets"][1])
 
 
 def count_parameters(paths: Iterable[Path]) -> int:

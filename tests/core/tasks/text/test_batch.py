@@ -1,0 +1,321 @@
+"""One task over a whole file: order, blanks, bad rows, stops, crashes, and what is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.errors import BadFile, Cancelled, InvalidInput
+from core.events import CancelToken
+from core.registry import Registry
+from core.settings import LIMITS, PROJECT
+from core.tables import read_table, write_csv, write_parquet
+from core.tasks.text import batch
+from core.tasks.text.batch import (
+    ROWS_FILE,
+    Row,
+    TextBatchSettings,
+    collect,
+    distribution,
+    read_rows,
+    run_batch,
+    status_counts,
+)
+from core.tasks.text.row_tasks import ROW_TASKS, RowTask
+from core.tasks.text.text_classification import TextClassificationSettings, classify_text
+
+TEXTS = ("a good film", "", "bad !", "the plot was awful and never great", "   ", "good")
+
+
+class Job:
+    """What run_batch needs of a job."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write below `folder`."""
+        self.result_folder, self.cancel, self.emitted, self.done = folder, CancelToken(), [], []
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def report(self, progress: Any) -> None:
+        """Keep the progress."""
+        self.done.append(progress)
+
+    def emit(self, name: str, payload: Any) -> None:
+        """Keep the event."""
+        self.emitted.append((name, payload))
+
+
+def table(folder: Path, texts: Sequence[Any], column: str = "text", **more: Any) -> str:
+    """Write an upload of one text column and constant others."""
+    path = folder / "upload.csv"
+    write_csv(path, [column, *more], [{column: text, **more} for text in texts])
+    return str(path)
+
+
+def done(job: Job, **values: Any) -> list[dict[str, Any]]:
+    """Return the rows of the written table."""
+    return read_table(job.result_folder / "result.csv").rows
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """Give a job with an empty result folder."""
+    return Job(tmp_path / "job")
+
+
+@pytest.fixture
+def sentiment(make_model: Any) -> str:
+    """Give a tiny classifier."""
+    return str(make_model("sequence-classification"))
+
+
+def test_rows_keep_order_and_equal_the_skill(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """Each row has the result that the skill gives its text alone; blank ones are kept and marked."""
+    settings = TextBatchSettings(file=table(tmp_path, TEXTS, id="7"), column="text", model=sentiment)
+    run_batch(job, settings, registry)
+    rows = done(job)
+    assert [row["status"] for row in rows] == ["ok", "blank", "ok", "ok", "blank", "ok"]
+    for row, text in zip(rows, TEXTS, strict=True):
+        assert (row["text"].strip(), row["id"]) == (text.strip(), "7")
+        if text.strip():
+            asked = TextClassificationSettings(text=text, model=sentiment, top_k=1)
+            (alone,) = classify_text(asked, registry).scores
+            assert row["label"] == alone.label
+            assert float(row["score"]) == pytest.approx(alone.score, abs=2e-6)
+    assert job.done[-1].done == job.done[-1].total == len(TEXTS)
+    assert dict(job.emitted[-1][1]) == dict(distribution(read_rows(job.result_folder), "text-classification"))
+    provenance = json.loads((job.result_folder / batch.SUMMARY_FILE).read_text())
+    assert provenance["model"] == sentiment
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_no_column_is_overwritten(job: Job, tmp_path: Path, registry: Registry, sentiment: str, kind: str) -> None:
+    """Where the file has label, score and status, ours get other names, in the header as in every row."""
+    rows = [{"text": "good", "label": "mine", "score": "9", "status": "new", "predicted_label": "old"}, {"text": "bad"}]
+    path = tmp_path / f"upload.{kind}"
+    if kind == "csv":
+        path.write_text("text,label,score,status,predicted_label\ngood,mine,9,new,old\nbad\n")
+    else:
+        path.write_text("\n".join(map(json.dumps, rows)))
+    run_batch(job, TextBatchSettings(file=str(path), column="text", model=sentiment), registry)
+    found = read_table(job.result_folder / "result.csv")
+    assert found.columns[:5] == ("text", "label", "score", "status", "predicted_label")
+    assert found.columns[5:] == ("predicted_label_2", "predicted_score", "predicted_status")
+    first, second = found.rows
+    assert [first[name] for name in ("label", "score", "status", "predicted_label")] == ["mine", "9", "new", "old"]
+    assert [row["predicted_status"] for row in (first, second)] == ["ok", "ok"]
+    assert all(row["predicted_label_2"] in {"NEGATIVE", "POSITIVE"} for row in (first, second))
+    assert not second["label"]
+
+
+def test_a_bad_row_fails_alone(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """A too long text, a row with too many cells, and one the model cannot take are named; the others are answered."""
+    long = "a" * (LIMITS.batch_text_characters + 1)
+    path = tmp_path / "upload.csv"
+    path.write_text(f"text,n\ngood,1\n{long},2\ngood,3,4\n\nbad,5\n")
+    run_batch(job, TextBatchSettings(file=str(path), column="text", model=sentiment), registry)
+    status = [row["status"] for row in done(job)]
+    assert [one in {"ok", "blank"} for one in status] == [True, False, False, True, True]
+    assert status[3] == "blank"
+    assert f"{LIMITS.batch_text_characters:,}" in status[1]
+    assert status_counts(read_rows(job.result_folder)) == {"ok": 2, "blank": 1, "failed": 2}
+
+
+def test_numbers_and_missing_cells_are_read_as_people_mean_them(
+    job: Job, tmp_path: Path, registry: Registry, sentiment: str
+) -> None:
+    """A number is a text, None and NaN are blank, a nested cell does not stop the file."""
+    path = tmp_path / "upload.jsonl"
+    path.write_text('{"text": 5}\n{"text": null}\n{"text": NaN}\n{"text": ["a", 1]}\n{"n": 1}\n')
+    run_batch(job, TextBatchSettings(file=str(path), column="text", model=sentiment), registry)
+    assert [row["status"] for row in done(job)] == ["ok", "blank", "blank", "ok", "blank"]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
+    """Replace what text classification does with a row."""
+    known = ROW_TASKS["text-classification"]
+    task = RowTask(run, known.columns, known.cells, known.categories)
+    monkeypatch.setattr(batch, "ROW_TASKS", {**ROW_TASKS, "text-classification": task})
+
+
+def test_one_text_that_breaks_the_model_does_not_break_its_neighbours(
+    job: Job, tmp_path: Path, registry: Registry, sentiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If many texts fail together, each is asked alone, and only the bad one is marked."""
+
+    def run(texts: Sequence[str], *_: Any) -> list[Any]:
+        if "bad" in texts:
+            raise IndexError("index out of range in self")
+        return [[{"label": text, "score": 1.0}] for text in texts]
+
+    scripted(monkeypatch, run)
+    run_batch(job, TextBatchSettings(file=table(tmp_path, ["a", "bad", "c"]), column="text", model=sentiment), registry)
+    rows = done(job)
+    assert [row["label"] for row in rows] == ["a", "", "c"]
+    assert "index out of range" in rows[1]["status"]
+
+
+def test_a_stop_keeps_what_is_done(
+    job: Job, tmp_path: Path, registry: Registry, sentiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped midway, the finished rows are written as both files, beside their own columns."""
+
+    def run(texts: Sequence[str], *_: Any) -> list[Any]:
+        if read_rows(job.result_folder):
+            job.cancel.cancel()
+        return [[{"label": text, "score": 1.0}] for text in texts]
+
+    scripted(monkeypatch, run)
+    monkeypatch.setattr(batch, "ROWS_AT_ONCE", 10)
+    settings = TextBatchSettings(file=table(tmp_path, [f"t{place}" for place in range(50)]), column="text", model=sentiment)
+    with pytest.raises(Cancelled):
+        run_batch(job, settings, registry)
+    assert [row["label"] for row in done(job)] == [f"t{place}" for place in range(20)]
+    assert len(read_table(job.result_folder / "result.parquet").rows) == 20
+
+
+CRASH = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from core.tasks.text import batch
+from core.events import CancelToken
+class Job:
+    result_folder, cancel = Path(sys.argv[2]), CancelToken()
+    def report(self, progress):
+        print(progress.done, flush=True)
+        time.sleep(60 if progress.done >= 20 else 0)
+    def emit(self, name, payload): ...
+class Model:
+    def provenance(self, seconds):
+        from core.provenance import Provenance
+        return Provenance("m", "r", None, "cpu", "float32", "sdpa")
+class Registry:
+    def resolve(self, *_): ...
+    def borrow(self, *_, **__):
+        from contextlib import nullcontext
+        return nullcontext(Model())
+known = batch.ROW_TASKS["text-classification"]
+answer = lambda texts, *_: [[{"label": text, "score": 1.0}] for text in texts]
+batch.ROW_TASKS = {"text-classification": batch.RowTask(answer, known.columns, known.cells, known.categories)}
+batch.ROWS_AT_ONCE = 10
+batch.run_batch(Job(), batch.TextBatchSettings(file=sys.argv[3], column="text"), Registry())
+"""
+
+
+def test_a_kill_keeps_what_is_done(tmp_path: Path) -> None:
+    """After kill -9 the finished rows are still there, a torn line is left out, and the table can be written."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    upload = table(tmp_path, [f"t{place}" for place in range(50)])
+    command = [sys.executable, "-c", CRASH, str(PROJECT), str(folder), upload]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    with process.stdout:
+        for line in process.stdout:
+            if int(line) >= 20:
+                break
+        os.kill(process.pid, signal.SIGKILL)
+    process.wait(20)
+    with (folder / ROWS_FILE).open("a") as file:
+        file.write('{"place": 20, "resu')
+    Path(upload).unlink()
+    paths = collect(folder, TextBatchSettings(file=upload, column="text"))
+    assert [path.name for path in paths] == ["result.csv", "result.parquet"]
+    assert [row["label"] for row in read_table(paths[0]).rows] == [f"t{place}" for place in range(20)]
+
+
+def test_a_line_separator_in_an_answer_tears_nothing(tmp_path: Path) -> None:
+    """U+2028 and its kin inside a result do not cut the file of rows."""
+    rows = [Row(place, result=[{"label": "a\u2028\x85b", "score": 1.0}]) for place in range(3)]
+    lines = [json.dumps(row.__dict__, ensure_ascii=False) for row in rows]
+    (tmp_path / ROWS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert read_rows(tmp_path) == rows
+
+
+def test_others_get_in_between(
+    job: Job, tmp_path: Path, registry: Registry, sentiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interactive request is answered while a batch runs, before the batch is over."""
+    answered = threading.Event()
+    report = job.report
+
+    def waiting(progress: Any) -> None:
+        report(progress)
+        if len(job.done) == 2:
+            assert answered.wait(60), "the interactive request waited for the whole batch"
+
+    monkeypatch.setattr(job, "report", waiting)
+
+    def ask() -> None:
+        while not job.done:
+            time.sleep(0.01)
+        classify_text(TextClassificationSettings(text="good", model=sentiment), registry)
+        answered.set()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    settings = TextBatchSettings(file=table(tmp_path, ["a good film"] * 600), column="text", model=sentiment)
+    run_batch(job, settings, registry)
+    thread.join(60)
+    assert status_counts(read_rows(job.result_folder))["ok"] == 600
+
+
+@pytest.mark.parametrize(
+    ("task", "head", "more", "columns"),
+    [
+        ("sentiment-analysis", "sequence-classification", {}, {"label", "score"}),
+        ("zero-shot-classification", "nli", {"labels": "film, plot"}, {"label", "score"}),
+        ("ner", "token-classification", {}, {"entities"}),
+        ("question-answering", "question-answering", {"question": "who works ?"}, {"answer", "score"}),
+        ("summarization", "sequence-classification", {}, {"summary"}),
+        ("sentence-embeddings", "sequence-classification", {}, {"vector"}),
+    ],
+)
+def test_every_task_in_old_words_too(  # noqa: PLR0913 the table's columns
+    job: Job, tmp_path: Path, registry: Registry, make_model: Any, task: str, head: str, more: Any, columns: set[str]
+) -> None:
+    """Each task answers rows, under its own name or the cheat sheets', and adds its columns."""
+    path = tmp_path / "upload.parquet"
+    write_parquet(path, ["text"], [{"text": text} for text in ("ada works in london .", "paris is great .")])
+    settings = TextBatchSettings(file=str(path), task=task, model=str(make_model(head)), **more)
+    run_batch(job, settings, registry)
+    found = read_table(job.result_folder / "result.parquet")
+    assert set(found.columns) == {"text", "status", *columns}
+    assert [row["status"] for row in found.rows] == ["ok", "ok"]
+    assert distribution(read_rows(job.result_folder), settings.task) is not None
+    if "vector" in columns:
+        assert len(found.rows[0]["vector"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"task": "zero-shot-classification"}, "needs labels"),
+        ({"task": "zero-shot-classification", "labels": " "}, "needs labels"),
+        ({"task": "question-answering"}, "needs a question"),
+        ({"task": "translation"}, "no task called"),
+    ],
+)
+def test_what_is_missing_is_said_before_the_work(values: dict[str, str], words: str) -> None:
+    """Zero-shot without labels, a question not asked, and an unknown task are refused in words."""
+    with pytest.raises(Exception, match=words) as caught:
+        TextBatchSettings(file="t.csv", **values)
+    assert isinstance(caught.value, InvalidInput) or words == "no task called"
+
+
+def test_a_wrong_column_is_refused_before_the_model_loads(job: Job, tmp_path: Path) -> None:
+    """The refusal names the columns there are."""
+    never: Any = SimpleNamespace()
+    with pytest.raises(BadFile, match="text"):
+        run_batch(job, TextBatchSettings(file=table(tmp_path, ["a"]), column="Texte"), never)

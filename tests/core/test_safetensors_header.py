@@ -1,0 +1,65 @@
+"""Safetensors headers: read without the weights, and refused when damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+from safetensors.numpy import save_file
+
+from core.errors import NotAModel
+from core.safetensors_header import count_parameters, read_header
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Write 10 + 6 values."""
+    tensors = {"a": numpy.ones(10, numpy.float32), "b": numpy.ones((2, 3), numpy.float16)}
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    return tmp_path / "model.safetensors"
+
+
+def test_counts_what_the_library_wrote(path: Path) -> None:
+    """Names, shapes and the sum of values are those that were saved; metadata is no tensor."""
+    assert {name: one["shape"] for name, one in read_header(path).items()} == {"a": [10], "b": [2, 3]}
+    assert count_parameters([path, path]) == 32
+
+
+def test_a_scalar_is_one_value(tmp_path: Path) -> None:
+    """A tensor without dimensions counts as one."""
+    save_file({"s": numpy.array(1.0, numpy.float32)}, tmp_path / "s.safetensors")
+    assert count_parameters([tmp_path / "s.safetensors"]) == 1
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 40, -1])
+def test_a_truncated_file_is_refused(path: Path, keep: int) -> None:
+    """A file that ends anywhere too early is named as damaged."""
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(NotAModel, match=r"model\.safetensors is damaged"):
+        read_header(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[]", b"3", b"null", b'{"a": 1}', b'{"a": {}}', b'{"a": {"shape": [1], "data_offsets": [0]}}',
+        b'{"a": {"shape": [1], "data_offsets": ["x", "y"]}}', b"\xff\xfe", b'{"a": {"shape": "x", "data_offsets": [0, 4]}}',
+        b"[" * 5_000,
+    ],
+)
+def test_a_header_of_another_shape_is_refused(tmp_path: Path, header: bytes) -> None:
+    """JSON that describes no tensors is damage, not a crash."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    with pytest.raises(NotAModel):
+        count_parameters([path])
+
+
+def test_an_impossible_length_is_not_read(tmp_path: Path) -> None:
+    """A header of exabytes is refused before memory is asked for."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes((2**63).to_bytes(8, "little") + json.dumps({}).encode())
+    with pytest.raises(NotAModel):
+        read_header(path)
