@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 PROJECT = Path(__file__).resolve().parent.parent
-START_SECONDS = 90
+START_SECONDS = 300
 END_SECONDS = 30
 
 

@@ -37,6 +37,7 @@ TASK_ENDPOINTS = {
     ),
     "/summarization": ("text", "sentences", "model", "min_length", "max_length", "num_beams", "no_repeat_ngram_size"),
     "/feature_extraction": ("text", "query", "model", "pooling", "normalize"),
+    "/attention": ("text", "layer", "head", "model", "text_pair"),
 }
 """The field's task names, with the field's parameter names; the wishes about device and dtype follow."""
 
@@ -57,7 +58,7 @@ INPUTS = {"text", "labels", "question", "context", "file"}
 
 JOB_OUTPUTS = ["view", "job", "result", "provenance"]
 OUTPUTS = {
-    **dict.fromkeys(TASK_ENDPOINTS, ["view", "snippets", "result", "provenance"]),
+    **{name: ["view", "snippets", "result", "provenance"] for name in TASK_ENDPOINTS},
     "/text_batch": JOB_OUTPUTS,
     "/text_batch_job": JOB_OUTPUTS,
     "/text_batch_stop": ["state"],
