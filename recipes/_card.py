@@ -162,13 +162,13 @@ def _front_matter(card: Card, metrics: dict) -> str:
 def _making(metrics: dict) -> str:
     if metrics["training"] is None:
         return f"It is {BASE_ID} as published; nothing was trained, only measured."
-    settings = metrics["training"]["settings"]
+    settings, note = metrics["training"]["settings"], metrics["training"].get("note", "")
     return (
         f"It is {BASE_ID} with LoRA adapters of rank {settings['rank']} on every linear layer and a new "
         f"head, stored in half precision. Made by `python -m recipes.{metrics['starter'].replace('-', '_')} "
         f"--data DATA` with seed {metrics['seed']}: {metrics['training']['rows']:,} training rows, "
         f"{settings['epochs']} epochs, learning rate {settings['learning_rate']}, batches of "
-        f"{settings['batch_size']}, at most {settings['max_length']} tokens."
+        f"{settings['batch_size']}, at most {settings['max_length']} tokens. {note}".rstrip()
     )
 
 

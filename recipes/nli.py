@@ -73,7 +73,11 @@ CARD = Card(
             "labels of your own, as the scores on unseen label sets show."
         ),
         "Short or very general labels (“home”, “meta”) mean little to it; a few descriptive words work better.",
-        "Negation, numbers and comparisons in long sentences are often read wrongly.",
+        (
+            "Details that the first sentence neither states nor denies are often taken for contradictions (“holding "
+            "a cup” against “holding a porcelain cup”), and a “not” in a long sentence is often overlooked."
+        ),
+        "For positive against negative opinions the sentiment starter is far better, as the last score shows.",
     ),
     example=("A man is playing a guitar on stage.", "A musician performs."),
 )
