@@ -118,7 +118,9 @@ def test_a_double_click_runs_once(page: Page) -> None:
 def test_markup_in_a_text_stays_text(page: Page) -> None:
     """A text full of markup is shown as it was typed and runs nothing."""
     open_tab(page, "task.token_classification")
-    text_box(page, "token_classification").fill("<img src=x onerror=alert(1)> Tim Cook met <b>Angela Merkel</b> in Berlin.")
+    text_box(page, "token_classification").fill(
+        "<img src=x onerror=alert(1)> Tim Cook met <b>Angela Merkel</b> in Berlin."
+    )
     press_run(page, "token_classification")
     reading = page.locator("#token_classification-view .reading")
     expect(reading).to_contain_text("<img src=x onerror=alert(1)>", timeout=PATIENCE)
