@@ -124,6 +124,14 @@ class Hub:
                 config=self._configuration(repository),
             )
 
+    def configuration(self, repository: Repository) -> Mapping[str, Any]:
+        """Read config.json, or adapter_config.json, or model_index.json: the first one there is; {} if none.
+
+        Raises what `look_up` raises, and NotAModel if it is no JSON object.
+        """
+        with in_our_words(self._place(repository.repo_id, repository.revision)):
+            return self._configuration(repository)
+
     def download(
         self,
         repository: Repository,

@@ -150,6 +150,8 @@ def _tokenizer(spec: ModelSpec, files: ModelFiles) -> Any:
         tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
     except Exception as problem:  # whatever foreign tokenizer files provoke
         raise NotAModel("error.tokenizer_unusable", name=spec.name, reason=_first_line(problem)) from problem
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # without files, transformers makes one that knows no word
+        raise NotAModel("error.tokenizer_unusable", name=spec.name, reason="no vocabulary")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
@@ -175,9 +177,7 @@ def longest_input(tokenizer: Any, config: Any) -> int:
     return min(int(tokenizer.model_max_length), int(positions))
 
 
-def _load_weights(
-    spec: ModelSpec, files: ModelFiles, placement: Placement, config: Any
-) -> tuple[Any, tuple[str, ...]]:
+def _load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, config: Any) -> tuple[Any, tuple[str, ...]]:
     """Load the base, lay the adapters over it and merge them: plain layers answer faster than adapted ones."""
     options = {**_options(placement, config), "ignore_mismatched_sizes": bool(files.adapters)}
     (model, report), fallbacks = _with_known_attention(spec, files, options)
@@ -267,8 +267,10 @@ def _lay_over(model: Any, adapter: Path, *, merge: bool) -> Any:
 def _quantisation(wish: str) -> Any:
     from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(load_in_8bit=True) if wish == "int8" else BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4"
+    return (
+        BitsAndBytesConfig(load_in_8bit=True)
+        if wish == "int8"
+        else BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
     )
 
 

@@ -157,7 +157,7 @@ class Finder:
         if repository.has_remote_code:
             raise UnsafeWeights("error.remote_code", name=name)
         if asked and repository.download_bytes:
-            check_task(self._hub.facts(repository, search.cancel).config, asked)
+            check_task(self._hub.configuration(repository), asked)
         folder = self._hub.download(repository, progress=search.report, cancel=search.cancel)
         return ModelFiles(folder, folder, repository.commit)
 

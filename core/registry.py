@@ -26,10 +26,8 @@ from core.words import Sentence, in_bytes, say
 
 __all__ = ["Freed", "ModelKey", "Registry", "Resident"]
 
-LOOK_SECONDS = 0.1
-"""How often a waiting borrower looks whether somebody asked it to stop."""
-LINGER_SECONDS = 2.0
-"""How long an unload waits for threads that are just leaving the model."""
+LOOK_SECONDS = 0.1  # how often a waiting borrower looks whether somebody asked it to stop
+LINGER_SECONDS = 2.0  # how long an unload waits for threads that are just leaving the model
 
 
 @dataclass(frozen=True)

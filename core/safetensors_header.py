@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from core.errors import NotAModel
 
+PREFIX_BYTES = 8
 LARGEST_HEADER = 100_000_000
 """The format's own limit, in bytes."""
 
@@ -29,9 +30,9 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def _read(file: BinaryIO) -> tuple[dict[str, Any], int]:
     """Return the header without its metadata, and where the tensors begin."""
-    prefix = file.read(8)
+    prefix = file.read(PREFIX_BYTES)
     length = int.from_bytes(prefix, "little")
-    if len(prefix) < 8 or length > LARGEST_HEADER:
+    if len(prefix) < PREFIX_BYTES or length > LARGEST_HEADER:
         raise ValueError(length)
     header: dict[str, Any] = json.loads(file.read(length))
     header.pop("__metadata__", None)

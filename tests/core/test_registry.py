@@ -68,7 +68,7 @@ class ScriptedLoader:
     junk: list[weakref.ref[ScriptedModel]] = field(default_factory=list)
     kind: str = "encoder"
 
-    def locate(self, spec: ModelSpec, report: Any = None, cancel: CancelToken | None = None) -> ModelFiles:
+    def locate(self, spec: ModelSpec, report: Any = None, cancel: CancelToken | None = None) -> ModelFiles:  # noqa: ARG002
         """Wait at the gate, as a download would; a stop request is heard."""
         self.began.release()
         while self.gate and not self.gate.wait(0.01):
@@ -76,11 +76,11 @@ class ScriptedLoader:
                 cancel.check()
         return ModelFiles(Path(), Path(), spec.revision or "r1")
 
-    def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
+    def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:  # noqa: ARG002
         """Count four bytes a parameter."""
         return ModelFacts(parameters=self.sizes.get(spec.name, MB) // 4, kind=self.kind)
 
-    def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:
+    def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:  # noqa: ARG002
         """Look from outside."""
         return Preview(self.facts(spec, ModelFiles(Path(), Path(), "r1")), "r1", 0)
 
@@ -341,7 +341,10 @@ def test_working_memory_is_found_for_a_resident_model() -> None:
     use(registry, "a", "b")
     with registry.borrow(spec("a"), working_bytes=600 * MB):
         assert names(registry) == ["a"]
-        with pytest.raises(NotEnoughMemory, match=r"700\.0 MB are free"), registry.borrow(spec("a"), working_bytes=800 * MB):
+        with (
+            pytest.raises(NotEnoughMemory, match=r"700\.0 MB are free"),
+            registry.borrow(spec("a"), working_bytes=800 * MB),
+        ):
             pass
     assert registry.ledger()[0].borrowed == 0
 
@@ -379,7 +382,10 @@ def test_whatever_changes_the_result_is_another_model(other: dict[str, Any]) -> 
 def test_an_encoder_decoder_that_writes_is_not_the_one_that_embeds() -> None:
     """Summaries and vectors of one encoder-decoder come from two classes, so from two models."""
     registry = scripted(ScriptedLoader(kind="encoder-decoder"))
-    with registry.borrow(spec("t5", "summarization")) as writes, registry.borrow(spec("t5", "feature-extraction")) as reads:
+    with (
+        registry.borrow(spec("t5", "summarization")) as writes,
+        registry.borrow(spec("t5", "feature-extraction")) as reads,
+    ):
         assert writes.model is not reads.model
 
 
@@ -574,4 +580,8 @@ def test_an_adapter_never_leaks(real: Registry, tmp_path: Path) -> None:
     assert torch.equal(found[1], found[4])
     assert not torch.allclose(found[0], found[1])
     assert not torch.allclose(found[1], found[3])
-    assert {row.adapter.partition("@")[0] if row.adapter else None for row in real.ledger()} == {None, "adapter1", "adapter2"}
+    assert {row.adapter.partition("@")[0] if row.adapter else None for row in real.ledger()} == {
+        None,
+        "adapter1",
+        "adapter2",
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -16,7 +16,7 @@ from core.safetensors_header import count_parameters, read_header
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Write 10 + 6 values."""
-    tensors = {"a": numpy.ones(10, numpy.float32), "b": numpy.ones((2, 3), numpy.float16)}
+    tensors = {"a": np.ones(10, np.float32), "b": np.ones((2, 3), np.float16)}
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
     return tmp_path / "model.safetensors"
 
@@ -29,7 +29,7 @@ def test_counts_what_the_library_wrote(path: Path) -> None:
 
 def test_a_scalar_is_one_value(tmp_path: Path) -> None:
     """A tensor without dimensions counts as one."""
-    save_file({"s": numpy.array(1.0, numpy.float32)}, tmp_path / "s.safetensors")
+    save_file({"s": np.array(1.0, np.float32)}, tmp_path / "s.safetensors")
     assert count_parameters([tmp_path / "s.safetensors"]) == 1
 
 
@@ -44,8 +44,15 @@ def test_a_truncated_file_is_refused(path: Path, keep: int) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        b"[]", b"3", b"null", b'{"a": 1}', b'{"a": {}}', b'{"a": {"shape": [1], "data_offsets": [0]}}',
-        b'{"a": {"shape": [1], "data_offsets": ["x", "y"]}}', b"\xff\xfe", b'{"a": {"shape": "x", "data_offsets": [0, 4]}}',
+        b"[]",
+        b"3",
+        b"null",
+        b'{"a": 1}',
+        b'{"a": {}}',
+        b'{"a": {"shape": [1], "data_offsets": [0]}}',
+        b'{"a": {"shape": [1], "data_offsets": ["x", "y"]}}',
+        b"\xff\xfe",
+        b'{"a": {"shape": "x", "data_offsets": [0, 4]}}',
         b"[" * 5_000,
     ],
 )

@@ -114,7 +114,9 @@ def test_a_json_line_that_is_none_is_named(tmp_path: Path) -> None:
     assert table.columns == ("text", "n")
 
 
-@pytest.mark.parametrize("content", ['[{"text": "a"}]', '[\n{"text": "a"},\n{"text": "b"}\n]', "text\nnot json", "[" * 9_999])
+@pytest.mark.parametrize(
+    "content", ['[{"text": "a"}]', '[\n{"text": "a"},\n{"text": "b"}\n]', "text\nnot json", "[" * 9_999]
+)
 def test_a_json_list_is_refused_with_the_way_out(tmp_path: Path, content: str) -> None:
     """A JSON list, or a text, that is called .jsonl says what a line must be."""
     lines = [line for line in content.split("\n") if not line.startswith("{")]
@@ -173,7 +175,9 @@ def test_refuses_a_parquet_that_expands(tmp_path: Path) -> None:
     path = tmp_path / "bomb.parquet"
     text = "a" * 100_000
     column = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000), pa.array([text]))
-    parquet.write_table(pa.table({"text": column.cast(pa.dictionary(pa.int64(), pa.string()))}), path, store_schema=False)
+    parquet.write_table(
+        pa.table({"text": column.cast(pa.dictionary(pa.int64(), pa.string()))}), path, store_schema=False
+    )
     assert path.stat().st_size < 1_000_000
     assert len(text) * 20_000 > MOST_EXPANDED_BYTES
     assert "memory" in refusal(path)
@@ -182,7 +186,12 @@ def test_refuses_a_parquet_that_expands(tmp_path: Path) -> None:
 def test_reads_every_kind_of_parquet_column(tmp_path: Path) -> None:
     """Nested, missing and numeric cells come as Python's own; doubled names are made unique."""
     path = tmp_path / "t.parquet"
-    columns = [pa.array(["a", None]), pa.array([[1, 2], None]), pa.array([{"x": 1}, None]), pa.array([1.5, float("nan")])]
+    columns = [
+        pa.array(["a", None]),
+        pa.array([[1, 2], None]),
+        pa.array([{"x": 1}, None]),
+        pa.array([1.5, float("nan")]),
+    ]
     parquet.write_table(pa.Table.from_arrays(columns, names=["text", "list", "struct", "text"]), path)
     table = read_table(path)
     assert table.columns == ("text", "list", "struct", "text_2")
@@ -212,7 +221,21 @@ def test_guesses_the_text(columns: tuple[str, ...], row: dict[str, Any], expecte
 def test_no_cell_becomes_a_formula(tmp_path: Path) -> None:
     """What a spreadsheet would run is quoted, in cells and names; numbers stay numbers."""
     path = tmp_path / "out.csv"
-    cells = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\n=1", "＝1", "-5", "+1.5e3", "-0.25", "a=b", -3, None]
+    cells = [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\n=1",
+        "＝1",
+        "-5",
+        "+1.5e3",
+        "-0.25",
+        "a=b",
+        -3,
+        None,
+    ]
     write_csv(path, ["=name"], [{"=name": cell} for cell in cells])
     with path.open(encoding="utf-8-sig", newline="") as file:
         written = [line[0] if line else "" for line in csv.reader(file)]
@@ -236,7 +259,9 @@ def test_columns_of_mixed_kinds_can_be_written(tmp_path: Path) -> None:
     made = [{"mixed": 1, "vector": [0.5, 1.0]}, {"mixed": "one", "vector": None}, {"vector": [2.0]}]
     write_parquet(tmp_path / "o.parquet", ["mixed", "vector"], made)
     assert parquet.read_table(tmp_path / "o.parquet").to_pylist() == [
-        {"mixed": "1", "vector": [0.5, 1.0]}, {"mixed": "one", "vector": None}, {"mixed": None, "vector": [2.0]},
+        {"mixed": "1", "vector": [0.5, 1.0]},
+        {"mixed": "one", "vector": None},
+        {"mixed": None, "vector": [2.0]},
     ]
     write_csv(tmp_path / "o.csv", ["vector"], made[:1])
     assert json.loads(read_table(tmp_path / "o.csv").rows[0]["vector"]) == [0.5, 1.0]

@@ -158,7 +158,8 @@ def _is_blank(cell: Any) -> bool:
 
 def read_rows(result_folder: Path) -> list[Row]:
     """Return the rows done so far; a last line torn by a crash is left out."""
-    path, rows = result_folder / ROWS_FILE, []
+    path = result_folder / ROWS_FILE
+    rows: list[Row] = []
     if not path.exists():
         return rows
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):  # an answer may hold U+2028 as it is

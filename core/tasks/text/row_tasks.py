@@ -34,7 +34,7 @@ class RowTask:
     categories: Callable[[Any], Sequence[str]]
 
 
-def _options(settings: Any) -> dict[str, str]:
+def _options(settings: Any) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in ("model", *WISHES)}
 
 

@@ -62,7 +62,7 @@ def table(folder: Path, texts: Sequence[Any], column: str = "text", **more: Any)
     return str(path)
 
 
-def done(job: Job, **values: Any) -> list[dict[str, Any]]:
+def done(job: Job) -> list[dict[str, Any]]:
     """Return the rows of the written table."""
     return read_table(job.result_folder / "result.csv").rows
 
@@ -177,7 +177,9 @@ def test_a_stop_keeps_what_is_done(
 
     scripted(monkeypatch, run)
     monkeypatch.setattr(batch, "ROWS_AT_ONCE", 10)
-    settings = TextBatchSettings(file=table(tmp_path, [f"t{place}" for place in range(50)]), column="text", model=sentiment)
+    settings = TextBatchSettings(
+        file=table(tmp_path, [f"t{place}" for place in range(50)]), column="text", model=sentiment
+    )
     with pytest.raises(Cancelled):
         run_batch(job, settings, registry)
     assert [row["label"] for row in done(job)] == [f"t{place}" for place in range(20)]
@@ -282,7 +284,7 @@ def test_others_get_in_between(
         ("sentence-embeddings", "sequence-classification", {}, {"vector"}),
     ],
 )
-def test_every_task_in_old_words_too(  # noqa: PLR0913 the table's columns
+def test_every_task_in_old_words_too(  # noqa: PLR0913, PLR0917 the table's columns
     job: Job, tmp_path: Path, registry: Registry, make_model: Any, task: str, head: str, more: Any, columns: set[str]
 ) -> None:
     """Each task answers rows, under its own name or the cheat sheets', and adds its columns."""
