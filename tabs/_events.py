@@ -19,7 +19,7 @@ import gradio as gr
 
 from core.errors import AtelierError, Cancelled
 from core.events import CancelToken, Progress
-from core.words import Sentence, say
+from core.words import Sentence, in_bytes, say
 from tabs._language import language_of
 from tabs._visitor import visitor_of
 
@@ -28,6 +28,9 @@ log = logging.getLogger("atelier")
 COMPUTE_LANE = "compute"
 COMPUTE_AT_ONCE = 8
 """Requests in flight together: they share forward passes in one compute thread (core/batching.py)."""
+
+IN_BYTES = frozenset({"download", "verify"})
+"""The phases of long work that count bytes."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,8 @@ def _pass_on(news: queue.SimpleQueue[Any], progress: gr.Progress, visit: Visit) 
     while True:
         item = news.get()
         if isinstance(item, Progress):
-            progress((item.done, item.total or None), desc=visit.say(in_progress(item)))
+            unit = "B" if item.phase in IN_BYTES else ""
+            progress((item.done, item.total or None), desc=visit.say(in_progress(item)), unit=unit)
         elif isinstance(item, Showing):
             yield item.value
         elif isinstance(item, _Failed):
@@ -193,7 +197,8 @@ def in_progress(progress: Progress) -> Sentence:
     phase = say(f"say.phase_{progress.phase}")
     if remaining is None:
         return phase
-    return say("say.progress", phase=phase, rate=f"{progress.rate:,.1f}", remaining=f"{remaining:,.0f}")
+    rate = in_bytes(progress.rate) if progress.phase in IN_BYTES else f"{progress.rate:,.1f}"
+    return say("say.progress", phase=phase, rate=rate, remaining=f"{remaining:,.0f}")
 
 
 def in_words(problem: Exception, language: str) -> gr.Error:

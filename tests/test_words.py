@@ -24,8 +24,8 @@ SECTIONS = ("error", "reason", "say", "page")
 KEY = re.compile(rf"({'|'.join(SECTIONS)})(\.[a-z0-9_]+)+")
 TRANSLATIONS = [language for language in LANGUAGES if language != "en"]
 
-PHASES = ("download", "load", "rows")
-"""What long work calls its phases: the first argument of Progress."""
+PHASES = ("download", "verify", "load", "rows")
+"""What long work calls its phases: the first argument of Progress, or of the Meter that counts bytes."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.phase_{}": PHASES,
@@ -200,9 +200,11 @@ def test_families_are_known() -> None:
 
 
 def test_phases_are_known() -> None:
-    """Each phase that a Progress names has its word."""
+    """Each phase that a Progress or a Meter names has its word."""
     calls = [node for module in modules().values() for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
-    named = {ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func) == "Progress" and call.args}
+    named = {
+        ast.unparse(call.args[0]) for call in calls if call.args and ast.unparse(call.func) in {"Progress", "Meter"}
+    }
     assert {ast.literal_eval(one) for one in named if one.startswith(("'", '"'))} <= set(PHASES)
 
 
