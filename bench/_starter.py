@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from core.catalogue import Catalogue, ModelSpec
 from core.hub import Hub
-from core.loading import Loader
+from core.loading import Loader, quiet_loading
 from core.registry import Registry
 from core.settings import Settings
 from core.tasks.text.text_classification import TASK
@@ -32,8 +34,19 @@ def save_plain(folder: Path) -> Path:
     models = registry()
     stored = Wish(dtype="float32")  # the plain checkpoint must not carry our choice of dtype
     with models.borrow(models.resolve(STARTER, TASK, stored)) as model:
-        model.model.save_pretrained(folder)
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # the library's own, about itself
+            model.model.save_pretrained(folder)
         model.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_plain_apart(folder: Path) -> Path:
+    """Do that in a process of its own, which takes torch's threads and memory with it."""
+    process = get_context("spawn").Process(target=save_plain, args=(folder,))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"saving the plain checkpoint ended with status {process.exitcode}")
     return folder
 
 
@@ -41,4 +54,5 @@ def plain_pipeline(folder: Path) -> Any:
     """Load it the way the cheat sheet does."""
     from transformers import pipeline
 
-    return pipeline(TASK, model=str(folder))
+    with quiet_loading():
+        return pipeline(TASK, model=str(folder))

@@ -20,12 +20,11 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from bench._measure import Measure, Outcome, alternate, arguments, report
 from bench._server import Server, serving
-from bench._starter import STARTER, save_plain
+from bench._starter import STARTER, save_plain_apart
 
 TEXT = "I loved every minute of it."
 TOLERANCE = 1e-3
@@ -76,8 +75,7 @@ def first_answer(command: Sequence[str], ask: Callable[[Server], tuple[str, floa
 def measure(runs: int) -> Outcome:
     """Start and ask both in turns, `runs` times each after one untimed round."""
     with tempfile.TemporaryDirectory() as folder:
-        plain_model = Path(folder) / "model"
-        _in_another_process(save_plain, plain_model)
+        plain_model = save_plain_apart(Path(folder) / "model")
         script = Path(folder) / "cheat_sheet.py"
         script.write_text(CHEAT_SHEET.format(model=str(plain_model)), encoding="utf-8")
 
@@ -89,15 +87,6 @@ def measure(runs: int) -> Outcome:
 
         ours(), plain()
         return outcome(*alternate(runs, ours, plain), {"runs": runs})
-
-
-def _in_another_process(work: Callable[[Path], object], argument: Path) -> None:
-    """Keep torch's threads and memory out of the process that measures."""
-    process = get_context("spawn").Process(target=work, args=(argument,))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise RuntimeError(f"{work.__name__} ended with status {process.exitcode}")
 
 
 def outcome(ours: Sequence[FirstAnswer], plain: Sequence[FirstAnswer], sizes: dict[str, int]) -> Outcome:
