@@ -9,11 +9,8 @@ from typing import Any
 from core.catalogue import find_task
 from core.snippets.curl import curl_snippet
 from core.snippets.python import Answered, python_snippet
-from core.tasks.text import attention
 from core.tasks.text.options import ModelOptions
 
-LOADED_AS = {"attention": attention.TASK}
-"""Endpoints that are no task of the catalogue, and the task whose models they take."""
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -35,7 +32,7 @@ def given(task: str, settings: ModelOptions) -> dict[str, Any]:
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     asked = {name: value for name, value in values.items() if usual[name] is MISSING}
     chosen = {name: value for name, value in values.items() if name not in asked and value != usual[name]}
-    if chosen.get("model") == find_task(LOADED_AS.get(task, task)).starter:
+    if chosen.get("model") == find_task(task).starter:
         del chosen["model"]
     return asked | chosen
 

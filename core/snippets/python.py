@@ -48,8 +48,7 @@ def python_snippet(task: str, settings: ModelOptions, answer: Answered) -> str:
     A starter is read from assets/starters, so run it in the project folder; a Hub model is pinned to the commit that
     answered.
     """
-    name = task if task in WRITERS else find_task(task).name
-    pieces = WRITERS[name](settings, plan_of(settings, answer))
+    pieces = WRITERS[find_task(task).name](settings, plan_of(settings, answer))
     return source(*pieces, code("json", "print(json.dumps(result, ensure_ascii=False, indent=2, default=float))"))
 
 
