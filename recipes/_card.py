@@ -181,7 +181,7 @@ def _scores(metrics: dict) -> str:
     return (
         "| data | rows | measure | value | 95 % interval | |\n|---|---|---|---|---|---|\n"
         + "\n".join(rows)
-        + "\n\nIntervals are bootstrap intervals over the rows. Measured on the saved files in float32; "
+        + "\n\nIntervals are bootstrap intervals over the rows. Measured in float32 on the files as they load; "
         f"`{metrics['command']}` repeats it."
     )
 

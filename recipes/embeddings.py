@@ -54,9 +54,10 @@ CARD = Card(
         "English; other languages are matched poorly.",
         "Text beyond a few paragraphs is cut off, and a long text has one vector for all its topics.",
         (
-            "For scientific abstracts the most central sentence is no better a summary than a fixed choice "
-            "may be; compare it with the first sentence in the table."
+            "As a summary the most central sentence beats the first one on scientific abstracts, but it is still a "
+            "sentence of the text and may point back to one that is left out."
         ),
+        "Names of topics that are vague alone (“home”, “meta”) are matched badly; the nli starter names topics better.",
     ),
     example=("How do I reset my password?", "I cannot log in any more."),
 )
