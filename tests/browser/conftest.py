@@ -84,7 +84,7 @@ def page(window: Window, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 @pytest.fixture
 def open_window(browser: Browser, served: Served, request: pytest.FixtureRequest) -> OpenWindow:
-    """Give `with open_window(query, locale=…, viewport=…) as page` for visitors of other kinds."""
+    """Give a maker of windows for other visitors, used in a with statement: query first, then browser options."""
 
     @contextmanager
     def open_one(query: str = "", **options: Any) -> Iterator[Page]:

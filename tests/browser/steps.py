@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from core.words import dictionary
 
-PATIENCE = 120_000
+PATIENCE = 90_000
 """Milliseconds that a condition may take; the first answer on a busy machine imports torch and loads a model."""
 
 
@@ -55,7 +55,9 @@ def press_run(page: Page, name: str) -> None:
 def expect_answer(page: Page, name: str) -> Locator:
     """Wait until a panel shows a whole answer, with its provenance; returns the view."""
     view = page.locator(f"#{name}-view")
-    expect(view.locator(".provenance")).to_be_visible(timeout=PATIENCE)
+    answer, dialog = view.locator(".provenance"), page.get_by_test_id("toast-body")
+    expect(answer.or_(dialog).first).to_be_visible(timeout=PATIENCE)
+    assert dialog.all_inner_texts() == []
     return view
 
 

@@ -77,7 +77,7 @@ def test_a_phone_needs_no_sideways_scrolling(open_window: OpenWindow) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_everybody_can_use_every_tab(open_window: OpenWindow, theme: str) -> None:
-    """axe finds nothing serious or critical on any tab, by day and by night, an answer included."""
+    """The checker axe finds nothing serious or critical on any tab, by day and by night, an answer included."""
     with open_window(f"?__theme={theme}", reduced_motion="reduce") as page:
         text_box(page, "text_classification").fill("A wonderful evening.")
         press_run(page, "text_classification")

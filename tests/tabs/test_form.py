@@ -1,0 +1,52 @@
+"""Controls from settings: limits, defaults and words are the field's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from core.catalogue import TASKS, model_choices
+from core.fields import choice, number, text
+from tabs._form import control, controls, model_control
+
+
+@dataclass(frozen=True)
+class Example:
+    """One field of each kind."""
+
+    text: str = text(limit=9)
+    top_k: int = number(5, low=1, high=50)
+    dtype: str = choice("auto", ("auto", "float32"))
+    normalize: bool = True
+
+
+def test_each_kind_has_its_control() -> None:
+    """A text is a box, a number a slider, a choice a list, a flag a check box."""
+    kinds = [type(one) for one in controls(Example, "text", "top_k", "dtype", "normalize").values()]
+    assert kinds == [gr.Textbox, gr.Slider, gr.Dropdown, gr.Checkbox]
+
+
+def test_limits_and_defaults_are_the_fields() -> None:
+    """What the dataclass enforces is what the control shows."""
+    slider = control(Example, "top_k")
+    assert (slider.minimum, slider.maximum, slider.value) == (1, 50, 5)
+    listed = control(Example, "dtype")
+    assert [value for _, value in listed.choices] == ["auto", "float32"]
+    assert listed.value == "auto"
+    assert control(Example, "normalize").value is True
+    assert control(Example, "text").value is None
+
+
+def test_overrides_win() -> None:
+    """A panel may change what the field says."""
+    assert control(Example, "top_k", value=7).value == 7
+
+
+def test_a_model_is_chosen_or_typed() -> None:
+    """The starter is chosen first, and any other name may be typed."""
+    for task in TASKS:
+        found = model_control(task)
+        assert found.value == TASKS[task].starter
+        assert [value for _, value in found.choices] == model_choices(task)
+        assert found.allow_custom_value
