@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.atelier import Atelier, open_atelier
 from core.errors import AtelierError
-from core.settings import LIMITS, PROJECT, Mode, Settings, from_arguments
+from core.settings import LIMITS, PROJECT, USER, Mode, Settings, from_arguments
 
 if TYPE_CHECKING:
     import gradio as gr
-
-USER = "atelier"
-"""The user name that goes with the password."""
-
 
 def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""

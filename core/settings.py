@@ -13,6 +13,8 @@ from pathlib import Path
 from core.errors import InvalidInput, NotAllowed
 
 PROJECT = Path(__file__).resolve().parent.parent
+USER = "atelier"
+"""The user name that goes with the password."""
 HIGHEST_PORT = 65_535
 
 
@@ -91,6 +93,11 @@ class Settings:
         """Raise NotAllowed unless this mode offers `capability`."""
         if not self.allows(capability):
             raise NotAllowed("error.not_in_this_mode", capability=capability.value, mode=self.mode.value)
+
+    @property
+    def login(self) -> str | None:
+        """The name to log in with, where a password is asked for."""
+        return USER if self.password else None
 
     @property
     def alone(self) -> bool:

@@ -3,5 +3,6 @@
 from core.snippets.curl import curl_snippet
 from core.snippets.panel import snippets_markdown
 from core.snippets.python import python_snippet
+from core.snippets.table import TableJob, table_markdown
 
-__all__ = ["curl_snippet", "python_snippet", "snippets_markdown"]
+__all__ = ["TableJob", "curl_snippet", "python_snippet", "snippets_markdown", "table_markdown"]

@@ -91,7 +91,7 @@ def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:
         answer = task.answer(settings, atelier.registry, lane)
         provenance = answer.provenance.as_dict()
         view = task.show(answer, settings, visit) + notes(getattr(answer, "notes", ()), visit.language)
-        code = snippets_markdown(task.task, settings, answer, visit.address)
+        code = snippets_markdown(task.task, settings, answer, visit.address, user=atelier.settings.login)
         return view + ran_on(provenance, visit.language), code, answer.result, provenance
 
     handler.__name__, handler.__doc__ = task.api_name, task.describe

@@ -21,6 +21,7 @@ from core.events import Progress
 from core.fields import choice, text
 from core.jobs import JobHandle
 from core.loading import LoadedModel
+from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
 from core.tables import Table, free_name, guess_text_column, read_table, write_csv, write_parquet
@@ -46,6 +47,11 @@ class TextBatchSettings(ModelOptions):
     labels: str = text(limit=5_000, optional=True)
     question: str = text(limit=1_000, optional=True)
 
+    @property
+    def file_name(self) -> str:
+        """The upload's own name."""
+        return Path(self.file).name
+
     def __post_init__(self) -> None:
         """Read old task names, then refuse what lies outside the limits or lacks its partner."""
         object.__setattr__(self, "task", find_task(self.task).name)
@@ -66,16 +72,26 @@ class Row:
     blank: bool = False
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What answered, which column it read, and how many tokens of a text at most."""
+
+    provenance: Provenance
+    column: str
+    max_length: int
+
+
 def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -> None:
     """Work through the file; rows keep their order, blank rows are kept and marked, a bad row fails alone."""
     upload = Path(settings.file)
     table = read_table(upload)
-    texts = table.column(settings.column or guess_text_column(table))
+    column = settings.column or guess_text_column(table)
+    texts = table.column(column)
     shutil.copyfile(upload, job.result_folder / f"{INPUT_NAME}{upload.suffix.lower()}")  # Gradio sweeps its own
     lane = Lane(background=True, cancel=job.cancel, report=job.report)
     try:
         with registry.borrow(settings.spec(registry, settings.task), cancel=lane.cancel, report=lane.report) as model:
-            worker = _Worker(ROW_TASKS[settings.task], settings, registry, model, lane)
+            worker = _Worker(ROW_TASKS[settings.task], settings, column, registry, model, lane)
             _work_through(job, worker, table, texts)
     finally:
         collect(job.result_folder, settings)
@@ -93,8 +109,7 @@ def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence
             file.flush()
             counts.update(dict(distribution(rows, worker.settings.task)))
             seconds = time.perf_counter() - started
-            provenance = worker.model.provenance(seconds).as_dict()
-            (job.result_folder / SUMMARY_FILE).write_text(json.dumps(provenance), encoding="utf-8")
+            _write_summary(job.result_folder, Summary(worker.model.provenance(seconds), worker.column, worker.model.max_length))
             job.emit("distribution", counts.most_common())
             job.report(Progress("rows", places[-1] + 1, len(texts), seconds))
 
@@ -103,6 +118,7 @@ def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence
 class _Worker:
     task: RowTask
     settings: TextBatchSettings
+    column: str
     registry: Registry
     model: LoadedModel
     lane: Lane
@@ -122,7 +138,7 @@ class _Worker:
         if not places:
             return {}
         try:
-            results = self.task.run(texts, self.settings, self.registry, self.model, self.lane)
+            results = self.task.answer(texts, self.task.settings(self.settings), self.registry, self.model, self.lane)
         except Exception as problem:  # noqa: BLE001 the row's own, unless somebody asked to stop
             if self.lane.cancel:
                 self.lane.cancel.check()
@@ -156,6 +172,21 @@ def _is_blank(cell: Any) -> bool:
     return cell is None or cell != cell or not str(cell).strip()  # noqa: PLR0124
 
 
+def _write_summary(result_folder: Path, summary: Summary) -> None:
+    written = {**asdict(summary), "provenance": summary.provenance.as_dict()}
+    (result_folder / SUMMARY_FILE).write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
+
+
+def read_summary(result_folder: Path) -> Summary | None:
+    """Return what answered, or None while nothing has."""
+    path = result_folder / SUMMARY_FILE
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    provenance = {**found["provenance"], "fallbacks": tuple(found["provenance"]["fallbacks"])}
+    return Summary(Provenance(**provenance), found["column"], found["max_length"])
+
+
 def read_rows(result_folder: Path) -> list[Row]:
     """Return the rows done so far; a last line torn by a crash is left out."""
     path = result_folder / ROWS_FILE
@@ -168,6 +199,12 @@ def read_rows(result_folder: Path) -> list[Row]:
         except (ValueError, TypeError):
             break
     return rows
+
+
+def result_files(result_folder: Path, settings: TextBatchSettings) -> list[Path]:
+    """Return the CSV and the Parquet; a job whose server died left only rows, so they are collected now."""
+    paths = [result_folder / name for name in TABLE_NAMES]
+    return paths if all(path.exists() for path in paths) else collect(result_folder, settings)
 
 
 def collect(result_folder: Path, settings: TextBatchSettings) -> list[Path]:

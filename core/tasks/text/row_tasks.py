@@ -9,7 +9,7 @@ from typing import Any
 
 from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features_of_texts
 from core.tasks.text.options import WISHES
-from core.tasks.text.question_answering import QuestionSettings, answer_in_texts
+from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_in_texts
 from core.tasks.text.summarization import SummarizationSettings, summarize_texts
 from core.tasks.text.text_classification import TextClassificationSettings, classify_texts
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens_of_texts
@@ -20,15 +20,17 @@ UNUSED = "-"
 DECIMALS = 6
 """Digits kept of a number in a vector: float32 has no more, and a file of vectors is large enough."""
 
-Run = Callable[..., Sequence[Any]]
-"""(texts, batch settings, registry, borrowed model, lane) → one pipeline result a text."""
+Answer = Callable[..., Sequence[Any]]
+"""(texts, row settings, registry, borrowed model, lane) → one pipeline result a text."""
 
 
 @dataclass(frozen=True)
 class RowTask:
     """One task in a table."""
 
-    run: Run
+    settings: Callable[[Any], Any]
+    """The batch's settings → the settings of one row's task; its text is UNUSED."""
+    answer: Answer
     columns: tuple[str, ...]
     cells: Callable[[Any], dict[str, Any]]
     categories: Callable[[Any], Sequence[str]]
@@ -38,30 +40,34 @@ def _options(settings: Any) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in ("model", *WISHES)}
 
 
-def _classify(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    return classify_texts(texts, TextClassificationSettings(text=UNUSED, top_k=1, **_options(settings)), *rest)
+def _text_classification(batch: Any) -> TextClassificationSettings:
+    return TextClassificationSettings(text=UNUSED, top_k=1, **_options(batch))
 
 
-def _classify_zero_shot(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    own = ZeroShotClassificationSettings(text=UNUSED, labels=settings.labels, **_options(settings))
-    return classify_texts_zero_shot(texts, own, *rest)
+def _zero_shot(batch: Any) -> ZeroShotClassificationSettings:
+    return ZeroShotClassificationSettings(text=UNUSED, labels=batch.labels, **_options(batch))
 
 
-def _classify_tokens(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    return classify_tokens_of_texts(texts, TokenClassificationSettings(text=UNUSED, **_options(settings)), *rest)
+def _token_classification(batch: Any) -> TokenClassificationSettings:
+    return TokenClassificationSettings(text=UNUSED, **_options(batch))
 
 
-def _answer(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    own = QuestionSettings(question=settings.question, handle_impossible_answer=True, **_options(settings))
-    return answer_in_texts(texts, own, *rest)
+def _question(batch: Any) -> QuestionAnsweringSettings:
+    return QuestionAnsweringSettings(
+        question=batch.question, context=UNUSED, handle_impossible_answer=True, **_options(batch)
+    )
 
 
-def _summarize(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    return summarize_texts(texts, SummarizationSettings(text=UNUSED, **_options(settings)), *rest)
+def _summarization(batch: Any) -> SummarizationSettings:
+    return SummarizationSettings(text=UNUSED, **_options(batch))
 
 
-def _embed(texts: Sequence[str], settings: Any, *rest: Any) -> Sequence[Any]:
-    vectors = extract_features_of_texts(texts, FeatureExtractionSettings(text=UNUSED, **_options(settings)), *rest)
+def _feature_extraction(batch: Any) -> FeatureExtractionSettings:
+    return FeatureExtractionSettings(text=UNUSED, **_options(batch))
+
+
+def _embed(texts: Sequence[str], *rest: Any) -> Sequence[Any]:
+    vectors = extract_features_of_texts(texts, *rest)
     return [[round(value, DECIMALS) for value in vector] for vector in vectors]
 
 
@@ -89,17 +95,27 @@ def _answer_cells(result: dict[str, Any]) -> dict[str, Any]:
     return {"answer": result["answer"], "score": round(result["score"], 6)}
 
 
+def _entity_types(result: list[dict[str, Any]]) -> Sequence[str]:
+    return [entity["entity_group"] for entity in result]
+
+
+def _answered(result: dict[str, Any]) -> Sequence[str]:
+    return ["answered" if result["answer"] else "no answer"]
+
+
 ROW_TASKS: Mapping[str, RowTask] = {
-    "text-classification": RowTask(_classify, ("label", "score"), _best_label, lambda result: [result[0]["label"]]),
+    "text-classification": RowTask(
+        _text_classification, classify_texts, ("label", "score"), _best_label, lambda result: [result[0]["label"]]
+    ),
     "zero-shot-classification": RowTask(
-        _classify_zero_shot, ("label", "score"), _first_label, lambda result: [result["labels"][0]]
+        _zero_shot, classify_texts_zero_shot, ("label", "score"), _first_label, lambda result: [result["labels"][0]]
     ),
     "token-classification": RowTask(
-        _classify_tokens, ("entities",), _entities, lambda result: [entity["entity_group"] for entity in result]
+        _token_classification, classify_tokens_of_texts, ("entities",), _entities, _entity_types
     ),
-    "summarization": RowTask(_summarize, ("summary",), _summary, _nothing_to_count),
-    "feature-extraction": RowTask(_embed, ("vector",), lambda result: {"vector": result}, _nothing_to_count),
-    "question-answering": RowTask(
-        _answer, ("answer", "score"), _answer_cells, lambda result: ["answered" if result["answer"] else "no answer"]
+    "question-answering": RowTask(_question, answer_in_texts, ("answer", "score"), _answer_cells, _answered),
+    "summarization": RowTask(_summarization, summarize_texts, ("summary",), _summary, _nothing_to_count),
+    "feature-extraction": RowTask(
+        _feature_extraction, _embed, ("vector",), lambda result: {"vector": result}, _nothing_to_count
     ),
 }

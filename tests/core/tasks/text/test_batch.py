@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,7 @@ from core.tasks.text.batch import (
     run_batch,
     status_counts,
 )
-from core.tasks.text.row_tasks import ROW_TASKS, RowTask
+from core.tasks.text.row_tasks import ROW_TASKS
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 
 TEXTS = ("a good film", "", "bad !", "the plot was awful and never great", "   ", "good")
@@ -94,7 +95,7 @@ def test_rows_keep_order_and_equal_the_skill(job: Job, tmp_path: Path, registry:
             assert float(row["score"]) == pytest.approx(alone.score, abs=2e-6)
     assert job.done[-1].done == job.done[-1].total == len(TEXTS)
     assert dict(job.emitted[-1][1]) == dict(distribution(read_rows(job.result_folder), "text-classification"))
-    provenance = json.loads((job.result_folder / batch.SUMMARY_FILE).read_text())
+    provenance = json.loads((job.result_folder / batch.SUMMARY_FILE).read_text())["provenance"]
     assert provenance["model"] == sentiment
 
 
@@ -144,7 +145,7 @@ def test_numbers_and_missing_cells_are_read_as_people_mean_them(
 def scripted(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
     """Replace what text classification does with a row."""
     known = ROW_TASKS["text-classification"]
-    task = RowTask(run, known.columns, known.cells, known.categories)
+    task = replace(known, answer=run)
     monkeypatch.setattr(batch, "ROW_TASKS", {**ROW_TASKS, "text-classification": task})
 
 
@@ -187,7 +188,7 @@ def test_a_stop_keeps_what_is_done(
 
 
 CRASH = """
-import sys, time
+import dataclasses, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from core.tasks.text import batch
@@ -199,6 +200,7 @@ class Job:
         time.sleep(60 if progress.done >= 20 else 0)
     def emit(self, name, payload): ...
 class Model:
+    max_length = 512
     def provenance(self, seconds):
         from core.provenance import Provenance
         return Provenance("m", "r", None, "cpu", "float32", "sdpa")
@@ -209,7 +211,7 @@ class Registry:
         return nullcontext(Model())
 known = batch.ROW_TASKS["text-classification"]
 answer = lambda texts, *_: [[{"label": text, "score": 1.0}] for text in texts]
-batch.ROW_TASKS = {"text-classification": batch.RowTask(answer, known.columns, known.cells, known.categories)}
+batch.ROW_TASKS = {"text-classification": dataclasses.replace(known, answer=answer)}
 batch.ROWS_AT_ONCE = 10
 batch.run_batch(Job(), batch.TextBatchSettings(file=sys.argv[3], column="text"), Registry())
 """
