@@ -80,7 +80,7 @@ def measure(cycles: int) -> Outcome:
 def outcome(one: Curve, other: Curve) -> Outcome:
     """Compare growth, and every answer with the plain side's first."""
     answers = (*one.answers, *other.answers)
-    same = agreement(answers, [other.answers[0]] * len(answers), Tolerance())
+    same = agreement(answers, [other.answers[0]] * len(answers), Tolerance(score=0.02))
     both = (one, other)
     return Outcome(
         "cycles",

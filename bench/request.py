@@ -2,7 +2,8 @@
 
 Both answer the same sentences with the same weights in the same process, in turns: `classify_text` with a warm
 registry (limits, borrow, tokenize, the queue of the compute thread, provenance), and the transformers pipeline over the
-merged checkpoint. Medians are compared. Targets: at most 10 ms more; the same labels, scores within 0.001.
+merged checkpoint. Medians are compared. Targets: at most 10 ms more; the same labels, scores within 0.001
+(0.02 where the planner runs the starter in bfloat16).
 
 On a quiet machine: `python -m bench.request`; a quick look: `python -m bench.request --runs 20`.
 Where other work keeps the cores busy, the medians of both sides grow, and so may their difference.
@@ -20,7 +21,7 @@ from typing import Any
 
 from bench._agreement import Tolerance, agreement
 from bench._measure import Measure, Outcome, arguments, report
-from bench._starter import STARTER, plain_pipeline, registry, save_plain_apart
+from bench._starter import STARTER, plain_pipeline, registry, save_plain_apart, tolerance
 from bench._texts import short_texts
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 
@@ -50,13 +51,15 @@ def measure(runs: int) -> Outcome:
     for text in short_texts(10, seed=1):
         ours(text), plain(text)
     found = [(timed(ours, text), timed(plain, text)) for text in short_texts(runs)]
-    return outcome([one for one, _ in found], [other for _, other in found])
+    return outcome([one for one, _ in found], [other for _, other in found], tolerance(models))
 
 
-def outcome(ours: Sequence[tuple[float, dict[str, Any]]], plain: Sequence[tuple[float, dict[str, Any]]]) -> Outcome:
+def outcome(
+    ours: Sequence[tuple[float, dict[str, Any]]], plain: Sequence[tuple[float, dict[str, Any]]], allowed: Tolerance
+) -> Outcome:
     """Compare medians and answers."""
     times = [[milliseconds for milliseconds, _ in side] for side in (ours, plain)]
-    same = agreement([answer for _, answer in ours], [answer for _, answer in plain], Tolerance())
+    same = agreement([answer for _, answer in ours], [answer for _, answer in plain], allowed)
     medians = [statistics.median(side) for side in times]
     best = [min(side) for side in times]
     return Outcome(

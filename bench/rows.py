@@ -3,7 +3,8 @@
 The cheat sheet's loop is `for row in rows: pipe(row, truncation=True)`. Atelier runs the job behind "Batch": it reads
 the CSV, tokenizes, sorts by length, packs, computes in the background lane, and writes rows, CSV and Parquet. Both use
 the same weights in the same process, in turns, a share of the rows at a time; the sums are compared. Beside them, for
-information: the same pipeline at its best, with all rows at once and `batch_size=16`.
+information: the same pipeline at its best, with all rows at once and `batch_size=16`; and our job in bfloat16, which
+the planner chooses by itself only where the starter's record says that its outputs agree.
 Targets: at least 3 x the rows per second; the same labels for at least 99.5 % of the rows, scores within 0.02.
 
 On a quiet machine: `python -m bench.rows`; a quick look: `python -m bench.rows --rows 200`.
@@ -23,7 +24,7 @@ from typing import Any
 
 from bench._agreement import Tolerance, agreement
 from bench._measure import Measure, Outcome, arguments, report
-from bench._starter import STARTER, plain_pipeline, registry, save_plain_apart, spec
+from bench._starter import STARTER, plain_pipeline, registry, save_plain_apart
 from bench._texts import mixed_texts
 from core.jobs import Jobs, State
 from core.registry import Registry
@@ -53,18 +54,16 @@ class Pass:
 class Batch:
     """Atelier's way: one job a share."""
 
-    def __init__(self, folder: Path, models: Registry) -> None:
-        """Keep jobs below `folder`; the model is loaded now, as the pipeline is."""
-        self._folder, self._models, self._jobs = folder, models, Jobs(folder / "jobs")
-        with models.borrow(spec(models)):
-            pass
+    def __init__(self, folder: Path, models: Registry, dtype: str = "auto") -> None:
+        """Keep jobs below `folder`; the model is loaded by the first call, which does not count."""
+        self._folder, self._models, self._jobs, self._dtype = folder, models, Jobs(folder / "jobs"), dtype
 
     def __call__(self, texts: Sequence[str]) -> Answers:
         """Run the job over a CSV of these texts and read what it wrote."""
         upload = self._folder / "texts.csv"
         with upload.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([["text"], *([text] for text in texts)])
-        settings = TextBatchSettings(file=str(upload), column="text", model=STARTER)
+        settings = TextBatchSettings(file=str(upload), column="text", model=STARTER, dtype=self._dtype)
         job = self._jobs.start(KIND, settings, lambda handle: run_batch(handle, settings, self._models))
         while (state := self._jobs.state(job)).alive:
             time.sleep(0.01)
@@ -74,11 +73,11 @@ class Batch:
 
 
 def measure(rows: int, shares: int) -> Outcome:
-    """Send the rows through all three ways, `shares` shares in turns, after one small share that does not count."""
+    """Send the rows through all four ways, `shares` shares in turns, after one small share that does not count."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pipe = plain_pipeline(save_plain_apart(folder / "model"))
-        batch = Batch(folder, registry())
+        models = registry()
 
         def loop(texts: Sequence[str]) -> Answers:
             return [pipe(text, truncation=True)[0] for text in texts]
@@ -87,7 +86,7 @@ def measure(rows: int, shares: int) -> Outcome:
             answers: Answers = pipe(list(texts), truncation=True, batch_size=AT_ONCE)
             return answers
 
-        ways = (batch, loop, at_once)
+        ways = (Batch(folder, models), loop, at_once, Batch(folder, models, "bfloat16"))
         for way in ways:
             way(mixed_texts(16, seed=1))
         passes = [Pass() for _ in ways]
@@ -103,21 +102,24 @@ def _shares(texts: Sequence[str], shares: int) -> Iterator[Sequence[str]]:
 
 
 def outcome(passes: Sequence[Pass], sizes: dict[str, int]) -> Outcome:
-    """Compare rows per second and answers: the job, the loop, and the pipeline that batches."""
-    job, loop, at_once = passes
-    speeds = [len(one.answers) / one.seconds for one in passes]
-    same = agreement(job.answers, loop.answers, Tolerance(labels=0.995, score=0.02))
+    """Compare rows per second and answers: the job, the loop, the pipeline that batches, and the job in bfloat16."""
+    job, loop, at_once, brain = passes
+    rows = len(job.answers)
+    speeds = [rows / one.seconds for one in passes]
+    allowed = Tolerance(labels=0.995, score=0.02)
+    same, same_in_bf16 = (agreement(one.answers, loop.answers, allowed) for one in (job, brain))
     return Outcome(
         "rows",
         "a table of texts goes through at three times the rows per second of the cheat sheet's loop",
         (
             Measure("rows a second", "1/s", *speeds[:2], target=3.0, at_least=True),
-            Measure("CPU a row", "ms", *(1000 * one.cpu_seconds / len(one.answers) for one in (job, loop))),
+            Measure("CPU a row", "ms", *(1000 * one.cpu_seconds / rows for one in (job, loop))),
             Measure(f"beside batch_size={AT_ONCE}: rows a second", "1/s", speeds[0], speeds[2]),
-            Measure("CPU a row", "ms", *(1000 * one.cpu_seconds / len(one.answers) for one in (job, at_once))),
+            Measure("dtype=bfloat16: rows a second", "1/s", speeds[3], speeds[1]),
+            Measure("dtype=bfloat16: CPU a row", "ms", *(1000 * one.cpu_seconds / rows for one in (brain, loop))),
         ),
         same.equal,
-        same.words,
+        f"{same.words}; in bfloat16 {same_in_bf16.words}",
         sizes,
     )
 
