@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from core.atelier import Atelier
@@ -47,17 +48,20 @@ def _more() -> dict[str, Any]:
 
 def _show(answer: FeatureExtraction, _: Any, visit: Visit) -> str:
     lines = [f"{place}. {line}" for place, line in enumerate(answer.lines, start=1)]
-    head = [visit.say(say(f"say.{name}")) for name in ("line", "nearest_line", "score")]
-    rows = [
-        ("–" if one.of is None else lines[one.of], lines[one.line], f"{one.score:.3f}") for one in answer.nearest
-    ]
-    view = table(head, rows) if rows else ""
+    view = _nearest(answer, lines, visit)
     if len(lines) > 1:
         view += heat_map(HeatMap(lines, lines, answer.similarity, low=min(map(min, answer.similarity))), visit.language)
-    return view + table(
-        [visit.say(say("say.line")), visit.say(say("say.vector"))],
-        [(line, _short(vector)) for line, vector in zip(lines, answer.vectors, strict=False)],
-    )
+    head = [visit.say(say("say.line")), visit.say(say("say.vector"))]
+    return view + table(head, zip(lines, map(_short, answer.vectors), strict=True))
+
+
+def _nearest(answer: FeatureExtraction, lines: Sequence[str], visit: Visit) -> str:
+    """Draw the lines nearest to the query, or each line with its nearest."""
+    rows = [
+        (*(() if one.of is None else (lines[one.of],)), lines[one.line], f"{one.score:.3f}") for one in answer.nearest
+    ]
+    names = ("nearest_line", "score") if rows and len(rows[0]) == 2 else ("line", "nearest_line", "score")  # noqa: PLR2004
+    return table([visit.say(say(f"say.{name}")) for name in names], rows) if rows else ""
 
 
 def _short(vector: list[float]) -> str:
