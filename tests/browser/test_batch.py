@@ -15,12 +15,13 @@ from tests.browser.steps import PATIENCE, open_tab, press_run
 NAME = "text_batch"
 FINISHED, STOPPED = str(say("say.state_succeeded")), str(say("say.state_cancelled"))
 HEAD = "id,review\n"
+ROWS, ROWS_AT_ONCE, TOO_MANY_TO_FINISH = 600, 256, 20_000
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """Give a table that keeps the starter busy for some seconds."""
-    return write(tmp_path / "reviews.csv", 1_500)
+    return write(tmp_path / "reviews.csv", ROWS)
 
 
 def write(path: Path, rows: int) -> Path:
@@ -77,7 +78,7 @@ def test_a_reload_in_the_middle_loses_nothing(open_window: OpenWindow, table: Pa
             expect_state(one, FINISHED)
             assert job_id(one) == job
         rows = downloaded(other, tmp_path)
-        assert [row["id"] for row in rows] == [str(row) for row in range(1_500)]
+        assert [row["id"] for row in rows] == [str(row) for row in range(ROWS)]
         assert {row["status"] for row in rows} == {"ok"}
         expect(page.locator(f"#{NAME}-view .provenance")).to_contain_text("starter/sentiment")
 
@@ -85,13 +86,13 @@ def test_a_reload_in_the_middle_loses_nothing(open_window: OpenWindow, table: Pa
 def test_stop_keeps_the_rows_that_are_done(open_window: OpenWindow, tmp_path: Path) -> None:
     """A stopped batch ends as stopped and hands out what it had done by then."""
     with open_window() as page:
-        upload(page, write(tmp_path / "long.csv", 20_000))
+        upload(page, write(tmp_path / "long.csv", TOO_MANY_TO_FINISH))
         press_run(page, NAME)
         expect(page.locator(f"#{NAME}-view .bars li").first).to_be_visible(timeout=PATIENCE)
         page.locator(f"#{NAME}-stop").click()
         expect_state(page, STOPPED)
         rows = downloaded(page, tmp_path)
-        assert 256 <= len(rows) < 20_000
+        assert ROWS_AT_ONCE <= len(rows) < TOO_MANY_TO_FINISH
         assert [row["id"] for row in rows] == [str(row) for row in range(len(rows))]
 
 

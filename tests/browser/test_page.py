@@ -85,6 +85,8 @@ def test_everybody_can_use_every_tab(open_window: OpenWindow, theme: str) -> Non
         for key in ("code", "json"):
             page.get_by_role("button", name=dictionary("en")[f"page.{key}"]).locator("visible=true").click()
         expect(page.locator("#text_classification-provenance")).to_be_visible()
+        page.locator("#footer-line summary").click()
+        expect(page.locator("#footer-line li").first).to_be_visible()
         found = {title: violations(page, title) for title in TABS}
         assert {title: problems for title, problems in found.items() if problems} == {}
 
