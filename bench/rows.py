@@ -103,11 +103,11 @@ def _shares(texts: Sequence[str], shares: int) -> Iterator[Sequence[str]]:
 
 def outcome(passes: Sequence[Pass], sizes: dict[str, int]) -> Outcome:
     """Compare rows per second and answers: the job, the loop, the pipeline that batches, and the job in bfloat16."""
-    job, loop, at_once, brain = passes
+    job, loop, _, in_bf16 = passes
     rows = len(job.answers)
     speeds = [rows / one.seconds for one in passes]
     allowed = Tolerance(labels=0.995, score=0.02)
-    same, same_in_bf16 = (agreement(one.answers, loop.answers, allowed) for one in (job, brain))
+    same, same_in_bf16 = (agreement(one.answers, loop.answers, allowed) for one in (job, in_bf16))
     return Outcome(
         "rows",
         "a table of texts goes through at three times the rows per second of the cheat sheet's loop",
@@ -116,7 +116,7 @@ def outcome(passes: Sequence[Pass], sizes: dict[str, int]) -> Outcome:
             Measure("CPU a row", "ms", *(1000 * one.cpu_seconds / rows for one in (job, loop))),
             Measure(f"beside batch_size={AT_ONCE}: rows a second", "1/s", speeds[0], speeds[2]),
             Measure("dtype=bfloat16: rows a second", "1/s", speeds[3], speeds[1]),
-            Measure("dtype=bfloat16: CPU a row", "ms", *(1000 * one.cpu_seconds / rows for one in (brain, loop))),
+            Measure("dtype=bfloat16: CPU a row", "ms", *(1000 * one.cpu_seconds / rows for one in (in_bf16, loop))),
         ),
         same.equal,
         f"{same.words}; in bfloat16 {same_in_bf16.words}",
