@@ -56,10 +56,14 @@ CARD = Card(
     limits=(
         "It copies a span of the text; it cannot count, compare, calculate or combine two sentences.",
         (
-            "It often picks a phrase of the right type (a date, a name) near the words of the question even "
-            "when the text does not answer it."
+            "It picks a phrase of the right type near the words of the question, and is then often sure of it: asked "
+            "who released a disco version of a theme, it names somebody else in the paragraph."
         ),
-        "Why and how questions, whose answers are long, are harder than who, when and where.",
+        "Long answers are cut short: asked for a problem with internet pharmacies, it answers “ease”.",
+        (
+            "A text about the same subject that lacks the answer is harder to refuse than the score suggests: the "
+            "paragraphs that it was measured with were drawn from the whole article."
+        ),
     ),
     example=("Where did she study?", "Ada was born in Leeds and studied chemistry in Bristol."),
 )
