@@ -184,7 +184,7 @@ def _show_plan(found: Forecast, visit: Visit) -> tuple[str, Any]:
 def _show_diagnosis(found: Diagnosis, visit: Visit) -> tuple[str, Any, Any]:
     provenance = found.provenance.as_dict()
     result = {name: value for name, value in asdict(found).items() if name != "provenance"}
-    rows = [(name, _readable(value)) for name, value in result.items()]
+    rows = [(visit.say(say(f"say.diagnosis_{name}")), _readable(value)) for name, value in result.items()]
     head = [visit.say(say("say.property")), visit.say(say("say.value"))]
     return table(head, rows) + ran_on(provenance, visit.language), result, provenance
 

@@ -7,13 +7,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from string import Formatter
 from typing import Any
 
 import pytest
 
+from core.diagnosis import Diagnosis
 from core.job_folder import State
 from core.remedies import REMEDIES
 from core.settings import Mode
@@ -31,6 +32,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.phase_{}": PHASES,
     "say.state_{}": tuple(state.value for state in State),
     "say.advice_{}": ("device", "dtype", "quantisation"),
+    "say.diagnosis_{}": tuple(field.name for field in fields(Diagnosis) if field.name != "provenance"),
     "reason.mode_{}": tuple(mode.value for mode in Mode),
     "reason.dtype_{}_cuda": ("bf16", "fp16"),
     "reason.{}_remedy": tuple(remedy.name for remedy in REMEDIES),

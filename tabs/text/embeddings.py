@@ -60,8 +60,8 @@ def _nearest(answer: FeatureExtraction, lines: Sequence[str], visit: Visit) -> s
     rows = [
         (*(() if one.of is None else (lines[one.of],)), lines[one.line], f"{one.score:.3f}") for one in answer.nearest
     ]
-    names = ("nearest_line", "score") if rows and len(rows[0]) == 2 else ("line", "nearest_line", "score")  # noqa: PLR2004
-    return table([visit.say(say(f"say.{name}")) for name in names], rows) if rows else ""
+    keys = ("say.line", "say.nearest_line", "say.score")[-len(rows[0]) :] if rows else ()
+    return table([visit.say(say(key)) for key in keys], rows) if rows else ""
 
 
 def _short(vector: list[float]) -> str:
