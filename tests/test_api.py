@@ -56,7 +56,7 @@ ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()},
 INPUTS = {"text", "labels", "question", "context", "file"}
 """What nobody can guess; every other parameter has a default."""
 
-JOB_OUTPUTS = ["view", "job", "result", "provenance"]
+JOB_OUTPUTS = ["view", "job", "snippets", "result", "provenance"]
 OUTPUTS = {
     **{name: ["view", "snippets", "result", "provenance"] for name in TASK_ENDPOINTS},
     "/text_batch": JOB_OUTPUTS,
@@ -319,7 +319,7 @@ def test_the_app_answers_after_all_these(client: Client) -> None:
 
 def test_a_table_comes_back_with_its_answers(client: Client, models: dict[str, str], table: Path) -> None:
     """A batch gives a CSV with the original columns in order, one answer a row, blank rows kept, no live formula."""
-    _, job, files, provenance = client.predict(
+    _, job, _, files, provenance = client.predict(
         handle_file(table), model=models["sequence-classification"], api_name="/text_batch"
     )
     assert sorted(Path(file).suffix for file in files) == [".csv", ".parquet"]
@@ -344,7 +344,7 @@ def test_old_task_names_are_understood(
     client: Client, models: dict[str, str], table: Path, old: str, head: str, column: str
 ) -> None:
     """The names of the cheat sheets work as `task`."""
-    files = client.predict(handle_file(table), task=old, model=models[head], api_name="/text_batch")[2]
+    files = client.predict(handle_file(table), task=old, model=models[head], api_name="/text_batch")[3]
     assert column in Path(files[0]).read_text(encoding="utf-8-sig").splitlines()[0]
 
 

@@ -119,7 +119,7 @@ def test_guests_do_not_see_each_others_jobs(space: Served, guest: Client, tmp_pa
     """A job is found by the browser that started it, and for every other it does not exist, even by its id."""
     table = tmp_path / "mine.csv"
     table.write_text("text\nMy secret diary.\n", encoding="utf-8")
-    _, job, files, _ = guest.predict(handle_file(table), api_name="/text_batch")
+    _, job, _, files, _ = guest.predict(handle_file(table), api_name="/text_batch")
     assert files
     other = visitor(space, tmp_path, "b" * 32)
     try:
