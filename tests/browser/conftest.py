@@ -25,6 +25,9 @@ CHROMIUM_ARGUMENTS = (
     "--no-first-run",
 )
 WIDE = {"width": 1280, "height": 900}
+GRADIOS_OWN = "AbortError: signal is aborted without reason"
+"""Gradio says so itself when a reload ends a stream that it was reading."""
+
 FAILED = pytest.StashKey[bool]()
 
 OpenWindow = Callable[..., Any]
@@ -58,7 +61,7 @@ def opened(browser: Browser, served: Served, query: str = "", **options: Any) ->
 
 
 def _note_console(window: Window, message: ConsoleMessage) -> None:
-    if message.type == "error":
+    if message.type == "error" and GRADIOS_OWN not in message.text:
         window.problems.append(f"console: {message.text} ({message.location.get('url')})")
 
 

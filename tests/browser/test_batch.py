@@ -13,7 +13,7 @@ from tests.browser.conftest import OpenWindow
 from tests.browser.steps import PATIENCE, open_tab, press_run
 
 NAME = "text_batch"
-FINISHED, STOPPED = str(say("say.state_succeeded")), str(say("say.state_cancelled"))
+RUNNING, FINISHED, STOPPED = (str(say(f"say.state_{name}")) for name in ("running", "succeeded", "cancelled"))
 HEAD = "id,review\n"
 ROWS, ROWS_AT_ONCE, TOO_MANY_TO_FINISH = 600, 256, 20_000
 
@@ -57,7 +57,7 @@ def expect_state(page: Page, sentence: str) -> None:
 def downloaded(page: Page, folder: Path) -> list[dict[str, str]]:
     """Press the CSV among the result's files and return its rows."""
     with page.expect_download() as waiting:
-        page.locator(f"#{NAME}-result a[download]", has_text="csv").first.click()
+        page.locator(f"#{NAME}-result tr", has_text="csv").locator("a").click()
     path = folder / waiting.value.suggested_filename
     waiting.value.save_as(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -69,6 +69,7 @@ def test_a_reload_in_the_middle_loses_nothing(open_window: OpenWindow, table: Pa
     with open_window() as page, open_window() as other:
         upload(page, table)
         press_run(page, NAME)
+        expect_state(page, RUNNING)
         expect(page.locator(f"#{NAME}-view progress")).to_be_visible(timeout=PATIENCE)
         job = job_id(page)
         page.reload()
@@ -88,6 +89,7 @@ def test_stop_keeps_the_rows_that_are_done(open_window: OpenWindow, tmp_path: Pa
     with open_window() as page:
         upload(page, write(tmp_path / "long.csv", TOO_MANY_TO_FINISH))
         press_run(page, NAME)
+        expect_state(page, RUNNING)  # the view held the latest finished batch until now
         expect(page.locator(f"#{NAME}-view .bars li").first).to_be_visible(timeout=PATIENCE)
         page.locator(f"#{NAME}-stop").click()
         expect_state(page, STOPPED)

@@ -130,6 +130,7 @@ def test_markup_in_a_text_stays_text(page: Page) -> None:
 def test_stop_ends_the_work(page: Page, served: Served) -> None:
     """Stop frees the page at once and the model soon after, and Run works again."""
     name = "question_answering"
+    page.reload()
     open_tab(page, f"task.{name}")
     text_box(page, name, "question").fill("Who built it?")
     sentences = "In the year 1200 a king of the northern hills built a castle of white stone for his daughter. "
