@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.atelier import Atelier, open_atelier
 from core.errors import AtelierError
-from core.settings import LIMITS, PROJECT, USER, Mode, Settings, from_arguments
+from core.settings import LIMITS, PROJECT, USER, Settings, from_arguments
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -44,7 +44,7 @@ def serving(settings: Settings) -> dict[str, Any]:
     return {
         "server_name": settings.host,
         "server_port": settings.port,
-        "share": settings.mode is Mode.SHARE,
+        "share": settings.tunnel,
         "auth": (USER, settings.password) if settings.password else None,
         "inbrowser": settings.open_browser,
         "ssr_mode": False,
@@ -52,6 +52,7 @@ def serving(settings: Settings) -> dict[str, Any]:
         "show_error": False,
         "max_file_size": 4 * LIMITS.upload_bytes,  # ours answers first, with a sentence
         "state_session_capacity": 128,
+        "max_threads": 256,  # also the most events at once: who watches a job takes a place, though no thread
         "run_history": False,
         "footer_links": ["api"],
         "enable_monitoring": False,
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refusal, file=sys.stderr)
         return 2
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(settings.uploads_folder))
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.uploads_folder)  # results are handed out from there
     atelier = open_atelier(settings)
     atelier.jobs.adopt()
     page = build_app(atelier)

@@ -13,6 +13,7 @@ from pathlib import Path
 from core.errors import InvalidInput, NotAllowed
 
 PROJECT = Path(__file__).resolve().parent.parent
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 USER = "atelier"
 """The user name that goes with the password."""
 HIGHEST_PORT = 65_535
@@ -69,6 +70,8 @@ class Settings:
     home: Path = field(default_factory=lambda: PROJECT / ".atelier")
     password: str | None = field(default=None, repr=False)
     public: bool = False
+    tunnel: bool = False
+    """Ask Gradio for a temporary public link."""
     open_browser: bool = False
     hub_models: tuple[str, ...] = ()
     """Hub ids that visitors of a Space may load beside the listed presets."""
@@ -77,9 +80,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse an instance that would be open to the world by accident."""
-        exposed = self.mode is Mode.SHARE or (
-            self.mode is Mode.LOCAL and self.host not in {"127.0.0.1", "localhost", "::1"}
-        )
+        exposed = self.mode is not Mode.SPACE and (self.tunnel or self.host not in LOOPBACK)
         if exposed and not self.password and not self.public:
             raise NotAllowed("error.exposed_without_password", host=self.host)
         if not 0 <= self.port <= HIGHEST_PORT:
@@ -140,15 +141,18 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str] | No
     env = os.environ if environment is None else environment
     given = parser().parse_args(arguments)
     on_space = bool(env.get("SPACE_ID"))
-    mode = Mode.SPACE if on_space else Mode.SHARE if given.share else Mode.LOCAL
+    host = given.host or env.get("HOST") or ("0.0.0.0" if on_space else "127.0.0.1")  # noqa: S104 a Space must
+    open_to_all = given.share or (given.public and host not in LOOPBACK)
+    mode = Mode.SPACE if on_space else Mode.SHARE if open_to_all else Mode.LOCAL
     models = given.hub_models or env.get("ATELIER_HUB_MODELS", "")
     return Settings(
         mode=mode,
-        host=given.host or env.get("HOST") or ("0.0.0.0" if on_space else "127.0.0.1"),  # noqa: S104 a Space must
+        host=host,
         port=given.port if given.port is not None else _port(env.get("PORT") or "7860"),
         home=(given.home or Path(env.get("ATELIER_HOME") or PROJECT / ".atelier")).expanduser().resolve(),
         password=given.password or env.get("ATELIER_PASSWORD") or None,
         public=given.public,
+        tunnel=given.share,
         open_browser=given.open_browser,
         hub_models=tuple(name.strip() for name in models.split(",") if name.strip()),
         memory_bytes=_memory_bytes(given.memory_gb or env.get("ATELIER_MEMORY_GB")),

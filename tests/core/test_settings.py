@@ -121,3 +121,12 @@ def test_folders_lie_at_home(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "house")
     assert {settings.jobs_folder.parent, settings.uploads_folder.parent} == {tmp_path / "house"}
     assert not (tmp_path / "house").exists()
+
+
+def test_an_open_address_has_the_rights_of_a_share_link() -> None:
+    """Whoever opens the machine to everybody with --public gives strangers a share link's rights, not their own."""
+    settings = from_arguments(["--host", "0.0.0.0", "--public"], {})
+    assert (settings.mode, settings.tunnel, settings.alone) == (Mode.SHARE, False, False)
+    assert not settings.allows(Capability.LOCAL_FOLDERS)
+    with_password = from_arguments(["--host", "0.0.0.0", "--password", "long and random"], {})
+    assert with_password.mode is Mode.LOCAL
