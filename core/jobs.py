@@ -26,6 +26,9 @@ from core.words import Sentence, say
 
 __all__ = ["ANYBODY", "Adopted", "Following", "JobHandle", "JobView", "Jobs", "State", "Swept", "Work"]
 
+MOST_WAITING_EACH = 3
+"""How many jobs of one visitor may wait, so that nobody fills the line that all share."""
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -34,6 +37,8 @@ class _Task:
     token: StopToken
     redactor: Redactor
     work: Work
+    owner: str | None = None
+    """Digest of the visitor; None on an instance of one's own."""
 
     @property
     def id(self) -> str:
@@ -72,7 +77,7 @@ class Jobs:
             twin = self._twin(once)
             if twin:
                 return twin
-            self._admit()
+            self._admit(None if owner is None else digest(owner))
             task = self._create(Record(
                 id=uuid.uuid4().hex, kind=kind, settings=to_json(settings), versions=installed_versions(),
                 carrier=Carrier.THREAD, process=self._here, created=time.time(),
@@ -173,9 +178,12 @@ class Jobs:
             return None
         return twin if state in (State.QUEUED, State.RUNNING) else None
 
-    def _admit(self) -> None:
+    def _admit(self, owner: str | None) -> None:
         if self._closing:
             raise Busy("error.jobs_closing")
+        mine = sum(task.owner == owner for task in self._line)
+        if owner is not None and mine >= MOST_WAITING_EACH:
+            raise Busy("error.jobs_full_each", limit=MOST_WAITING_EACH)
         if len(self._line) >= self._most_waiting:
             running = self._running.kind if self._running else self._line[0].kind
             raise Busy("error.jobs_full", limit=self._most_waiting, running=running)
@@ -190,7 +198,7 @@ class Jobs:
                 raise DiskFull("error.job_disk_full") from error
             raise
         self._remember(safe)
-        return _Task(folder, record.kind, StopToken(folder.stop_file), redactor, work)
+        return _Task(folder, record.kind, StopToken(folder.stop_file), redactor, work, record.owner)
 
     def _remember(self, record: Record) -> None:
         if record.once:

@@ -22,7 +22,7 @@ from core.errors import Busy, Cancelled, InvalidInput, UnknownName
 from core.events import Progress
 from core.job_folder import Carrier, JobFolder, ProcessMark, Record
 from core.job_shelf import Shelf
-from core.jobs import ANYBODY, JobHandle, Jobs, State
+from core.jobs import ANYBODY, MOST_WAITING_EACH, JobHandle, Jobs, State
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 20.0
@@ -134,6 +134,19 @@ def test_first_in_first_out_one_at_a_time(jobs: Jobs) -> None:
     made = [jobs.start("batch", {}, work(number)) for number in range(8)]
     assert {ended(jobs, job) for job in made} == {State.SUCCEEDED}
     assert order == list(range(8))
+
+
+def test_one_visitor_cannot_fill_the_line(tmp_path: Path) -> None:
+    """Some jobs of one visitor may wait; the next is refused in words, and another visitor still gets in."""
+    jobs, gate = Jobs(tmp_path), Gate()
+    jobs.start("first", {}, gate, owner="a")
+    gate.begun.wait(PATIENCE)
+    for _ in range(MOST_WAITING_EACH):
+        jobs.start("more", {}, quick, owner="a")
+    with pytest.raises(Busy, match="your jobs are waiting"):
+        jobs.start("too many", {}, quick, owner="a")
+    assert jobs.start("other", {}, quick, owner="b")
+    assert jobs.shutdown(PATIENCE)
 
 
 def test_full_line_is_refused(tmp_path: Path) -> None:
