@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.catalogue import find_task
-from core.errors import AtelierError, InvalidInput
+from core.errors import AtelierError, HubError, InvalidInput, ModelError
 from core.events import Progress
 from core.fields import choice, text
 from core.jobs import JobHandle
@@ -60,6 +61,11 @@ class TextBatchSettings(ModelOptions):
             raise InvalidInput("error.labels_missing")
         if self.task == "question-answering" and not self.question.strip():
             raise InvalidInput("error.question_missing")
+        self.row_settings()
+
+    def row_settings(self) -> Any:
+        """Return the settings of one row's task; raises InvalidInput for what that task refuses, 51 labels say."""
+        return ROW_TASKS[self.task].settings(self)
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,11 @@ class Summary:
 
 
 def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -> None:
-    """Work through the file; rows keep their order, blank rows are kept and marked, a bad row fails alone."""
+    """Work through the file; rows keep their order, blank rows are kept and marked, a bad row fails alone.
+
+    Raises InvalidInput if not one row with text was answered, and what would fail every row: ModelError, HubError, and
+    too little memory.
+    """
     upload = Path(settings.file)
     table = read_table(upload)
     column = settings.column or guess_text_column(table)
@@ -91,10 +101,17 @@ def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -
     lane = Lane(background=True, cancel=job.cancel, report=job.report)
     try:
         with registry.borrow(settings.spec(registry, settings.task), cancel=lane.cancel, report=lane.report) as model:
-            worker = _Worker(ROW_TASKS[settings.task], settings, column, registry, model, lane)
+            worker = _Worker(job, settings, column, registry, model, lane)
             _work_through(job, worker, table, texts)
     finally:
         collect(job.result_folder, settings)
+    _refuse_nothing_answered(read_rows(job.result_folder))
+
+
+def _refuse_nothing_answered(rows: Sequence[Row]) -> None:
+    failed = [row.problem for row in rows if row.problem is not None]
+    if failed and not status_counts(rows)["ok"]:
+        raise InvalidInput("error.batch_nothing_answered", failed=len(failed), problem=failed[0])
 
 
 def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence[Any]) -> None:
@@ -116,12 +133,14 @@ def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence
 
 @dataclass(frozen=True)
 class _Worker:
-    task: RowTask
+    job: JobHandle
     settings: TextBatchSettings
     column: str
     registry: Registry
     model: LoadedModel
     lane: Lane
+    logged: set[str] = field(default_factory=set)
+    """Where in the code a bug has shown already: the same one may break a hundred thousand rows."""
 
     def rows(self, places: range, table: Table, texts: Sequence[Any]) -> Iterator[Row]:
         """Yield one Row a place, in order."""
@@ -138,15 +157,34 @@ class _Worker:
         if not places:
             return {}
         try:
-            results = self.task.answer(texts, self.task.settings(self.settings), self.registry, self.model, self.lane)
-        except Exception as problem:  # noqa: BLE001 the row's own, unless somebody asked to stop
-            if self.lane.cancel:
-                self.lane.cancel.check()
+            answer = ROW_TASKS[self.settings.task].answer
+            results = answer(texts, self.settings.row_settings(), self.registry, self.model, self.lane)
+        except Exception as problem:
+            self.job.cancel.check()
+            if _concerns_every_row(problem):
+                raise
             if len(places) == 1:
+                self._log(problem)
                 return {places[0]: Row(places[0], problem=_told(problem))}
             alone = (self._answered([place], [one]) for place, one in zip(places, texts, strict=True))
             return {place: row for rows in alone for place, row in rows.items()}
         return {place: Row(place, result=result) for place, result in zip(places, results, strict=True)}
+
+    def _log(self, problem: Exception) -> None:
+        """Write a bug's traceback into the job's log, once for each place in the code."""
+        place = "".join(traceback.format_tb(problem.__traceback__))
+        if not isinstance(problem, AtelierError) and place not in self.logged:
+            self.logged.add(place)
+            self.job.log("".join(traceback.format_exception(problem)))
+
+
+def _concerns_every_row(problem: Exception) -> bool:
+    """Tell whether the model, the Hub or the memory failed, rather than one row's text."""
+    import torch
+
+    return isinstance(problem, ModelError | HubError | MemoryError | torch.OutOfMemoryError) or (
+        isinstance(problem, RuntimeError) and "can't allocate memory" in str(problem)  # torch on a CPU
+    )
 
 
 def _told(problem: Exception) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import BadFile, Cancelled, InvalidInput
+from core.errors import BadFile, Cancelled, InvalidInput, WrongTask
 from core.events import CancelToken
 from core.registry import Registry
 from core.settings import LIMITS, PROJECT
@@ -45,6 +45,7 @@ class Job:
     def __init__(self, folder: Path) -> None:
         """Write below `folder`."""
         self.result_folder, self.cancel, self.emitted, self.done = folder, CancelToken(), [], []
+        self.logged: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def report(self, progress: Any) -> None:
@@ -54,6 +55,10 @@ class Job:
     def emit(self, name: str, payload: Any) -> None:
         """Keep the event."""
         self.emitted.append((name, payload))
+
+    def log(self, text: str) -> None:
+        """Keep the lines."""
+        self.logged.append(text)
 
 
 def table(folder: Path, texts: Sequence[Any], column: str = "text", **more: Any) -> str:
@@ -166,6 +171,88 @@ def test_one_text_that_breaks_the_model_does_not_break_its_neighbours(
     assert "index out of range" in rows[1]["status"]
 
 
+def test_a_bug_is_logged_with_its_traceback_once(
+    job: Job, tmp_path: Path, registry: Registry, sentiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no refusal of ours leaves its traceback in the job's log, not once a row."""
+
+    def run(texts: Sequence[str], *_: Any) -> list[Any]:
+        if any("bad" in text for text in texts):
+            raise IndexError(texts[0])
+        return [[{"label": text, "score": 1.0}] for text in texts]
+
+    scripted(monkeypatch, run)
+    upload = table(tmp_path, ["a", "bad 1", "bad 2"])
+    run_batch(job, TextBatchSettings(file=upload, column="text", model=sentiment), registry)
+    (logged,) = job.logged
+    assert logged.startswith("Traceback")
+    assert "IndexError: bad 1" in logged
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        WrongTask("error.no_entailment", name="m", labels="A, B"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_what_fails_every_row_fails_the_job(  # noqa: PLR0913, PLR0917 the table's column
+    job: Job,
+    tmp_path: Path,
+    registry: Registry,
+    sentiment: str,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: Exception,
+) -> None:
+    """A model made for something else, and memory that is short, are no row's own problem; earlier rows are kept."""
+
+    def run(texts: Sequence[str], *_: Any) -> list[Any]:
+        if "t9" in texts:
+            raise problem
+        return [[{"label": text, "score": 1.0}] for text in texts]
+
+    scripted(monkeypatch, run)
+    monkeypatch.setattr(batch, "ROWS_AT_ONCE", 5)
+    settings = TextBatchSettings(file=table(tmp_path, [f"t{n}" for n in range(10)]), column="text", model=sentiment)
+    with pytest.raises(type(problem)) as caught:
+        run_batch(job, settings, registry)
+    assert caught.value is problem
+    assert [row["label"] for row in done(job)] == [f"t{n}" for n in range(5)]
+
+
+def test_zero_shot_with_a_classifier_fails(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """A model that cannot tell what a text entails is refused once, not row by row."""
+    settings = TextBatchSettings(
+        file=table(tmp_path, TEXTS), task="zero-shot-classification", labels="a, b", model=sentiment
+    )
+    with pytest.raises(WrongTask):
+        run_batch(job, settings, registry)
+
+
+def test_a_batch_that_answers_nothing_fails(
+    job: Job, tmp_path: Path, registry: Registry, make_model: Any
+) -> None:
+    """If no row with text is answered, the job fails with the first row's problem; the table still names each."""
+    settings = TextBatchSettings(
+        file=table(tmp_path, ["", "good", "bad"]),
+        column="text",
+        task="question-answering",
+        question="good " * 190,
+        model=str(make_model("question-answering")),
+    )
+    with pytest.raises(InvalidInput, match="None of the 2 rows") as caught:
+        run_batch(job, settings, registry)
+    assert caught.value.sentence.values["problem"] == done(job)[1]["status"] == done(job)[2]["status"]
+
+
+def test_blank_rows_alone_are_no_failure(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """A column without any text is answered with a table of blanks."""
+    run_batch(job, TextBatchSettings(file=table(tmp_path, ["", " "], n=1), column="text", model=sentiment), registry)
+    assert [row["status"] for row in done(job)] == ["blank", "blank"]
+
+
 def test_a_stop_keeps_what_is_done(
     job: Job, tmp_path: Path, registry: Registry, sentiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +286,7 @@ class Job:
         print(progress.done, flush=True)
         time.sleep(60 if progress.done >= 20 else 0)
     def emit(self, name, payload): ...
+    def log(self, text): ...
 class Model:
     max_length = 512
     def provenance(self, seconds):
@@ -308,6 +396,8 @@ def test_every_task_in_old_words_too(  # noqa: PLR0913, PLR0917 the table's colu
         ({"task": "zero-shot-classification"}, "needs labels"),
         ({"task": "zero-shot-classification", "labels": " "}, "needs labels"),
         ({"task": "question-answering"}, "needs a question"),
+        ({"task": "zero-shot-classification", "labels": ",".join(map(str, range(51)))}, "51"),
+        ({"task": "zero-shot-classification", "labels": ",,"}, "label"),
         ({"task": "translation"}, "no task called"),
     ],
 )
