@@ -25,8 +25,8 @@ CHROMIUM_ARGUMENTS = (
     "--no-first-run",
 )
 WIDE = {"width": 1280, "height": 900}
-GRADIOS_OWN = "AbortError: signal is aborted without reason"
-"""Gradio says so itself when a reload ends a stream that it was reading."""
+OF_LEAVING = ("AbortError: signal is aborted without reason", "Connection errored out")
+"""What Gradio itself says when a reload ends a stream that it was reading."""
 
 FAILED = pytest.StashKey[bool]()
 
@@ -44,11 +44,13 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, served: Served, query: str = "", **options: Any) -> Iterator[Window]:
-    """Open a window of a visitor with no history on the page, and watch what happens in it."""
+def opened(
+    browser: Browser, served: Served, query: str = "", *, leaves: bool = False, **options: Any
+) -> Iterator[Window]:
+    """Open a window of a visitor with no history; `leaves` says that the visitor will leave in the middle of work."""
     context = browser.new_context(**{"locale": "en-US", "viewport": WIDE, **options})
     context.set_default_timeout(PATIENCE)
-    window = Window(context.new_page())
+    window = Window(context.new_page(), leaves)
     window.page.on("console", lambda message: _note_console(window, message))
     window.page.on("pageerror", lambda error: window.problems.append(f"script error: {error}"))
     context.on("request", lambda request: _note_request(window, served, request))
@@ -61,7 +63,8 @@ def opened(browser: Browser, served: Served, query: str = "", **options: Any) ->
 
 
 def _note_console(window: Window, message: ConsoleMessage) -> None:
-    if message.type == "error" and GRADIOS_OWN not in message.text:
+    expected = window.leaves and any(words in message.text for words in OF_LEAVING)
+    if message.type == "error" and not expected:
         window.problems.append(f"console: {message.text} ({message.location.get('url')})")
 
 
@@ -90,8 +93,8 @@ def open_window(browser: Browser, served: Served, request: pytest.FixtureRequest
     """Give a maker of windows for other visitors, used in a with statement: query first, then browser options."""
 
     @contextmanager
-    def open_one(query: str = "", **options: Any) -> Iterator[Page]:
-        with opened(browser, served, query, **options) as window:
+    def open_one(query: str = "", *, leaves: bool = False, **options: Any) -> Iterator[Page]:
+        with opened(browser, served, query, leaves=leaves, **options) as window:
             try:
                 yield window.page
             except BaseException:

@@ -18,6 +18,7 @@ class Window:
     """One browser window on the app, and what went wrong in it: console errors, requests to other hosts."""
 
     page: Page
+    leaves: bool = False
     problems: list[str] = field(default_factory=list)
 
 

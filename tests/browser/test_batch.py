@@ -66,7 +66,7 @@ def downloaded(page: Page, folder: Path) -> list[dict[str, str]]:
 
 def test_a_reload_in_the_middle_loses_nothing(open_window: OpenWindow, table: Path, tmp_path: Path) -> None:
     """A reloaded page and a second browser find the running batch again, and both get its files."""
-    with open_window() as page, open_window() as other:
+    with open_window(leaves=True) as page, open_window(leaves=True) as other:
         upload(page, table)
         press_run(page, NAME)
         expect_state(page, RUNNING)
