@@ -19,7 +19,7 @@ from core.words import dictionary, in_bytes, say
 from tests.fakes.models import tiny_bert
 from tests.serving import Served
 
-OPTIONS = ("device", "dtype", "attention", "quantisation")
+OPTIONS = ("device", "dtype", "attention", "attention_slicing", "quantisation")
 TASK_ENDPOINTS = {
     "/text_classification": ("text", "model", "top_k", "function_to_apply"),
     "/zero_shot_classification": ("text", "labels", "model", "multi_label", "hypothesis_template"),
