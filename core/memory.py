@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from collections.abc import Iterator
@@ -157,3 +158,12 @@ def _quotas(roots: Roots) -> Iterator[float]:
             )
             if quota is not None:
                 yield quota
+
+
+def ran_out(problem: BaseException) -> bool:
+    """Tell whether an error means that memory ran out: Python's, the system's, or that of any of PyTorch's devices."""
+    if isinstance(problem, OSError):
+        return problem.errno == errno.ENOMEM
+    said = str(problem).lower()
+    words = ("out of memory", "can't allocate memory", "not enough memory")  # GPUs; the CPU on Linux; and on Windows
+    return isinstance(problem, MemoryError) or (isinstance(problem, RuntimeError) and any(one in said for one in words))

@@ -397,3 +397,78 @@ def test_a_tokenizer_without_padding_does_not_crash(tmp_path: Path) -> None:
         assert longest_input(model.tokenizer, model.model.config) == 64
     for ours, theirs in zip(together, alone, strict=True):
         assert ours[0]["score"] == pytest.approx(theirs[0]["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize("problem", [ValueError, OSError, KeyError, TypeError, ImportError])
+def test_an_architecture_that_transformers_cannot_load_is_refused_in_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, problem: type[Exception]
+) -> None:
+    """Whatever from_pretrained raises for foreign files, the sentence names the model, the task and the reason."""
+    import transformers
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise problem("Unrecognized something")
+
+    monkeypatch.setattr(transformers.AutoModelForSequenceClassification, "from_pretrained", refuse)
+    with pytest.raises(NotAModel, match="Unrecognized something") as caught:
+        ask(registry_of(), str(folder))
+    assert caught.value.sentence.key == "error.class_unusable"
+    assert {"name": str(folder), "task": TASK}.items() <= caught.value.sentence.values.items()
+
+
+def test_a_real_architecture_without_such_a_head_is_refused_in_words(folder: Path) -> None:
+    """A vision model in a text task is told by name, not as a bug."""
+    import transformers
+
+    transformers.ViTConfig(architectures=["ViTForSequenceClassification"], pad_token_id=0).save_pretrained(folder)
+    with pytest.raises(NotAModel, match="Unrecognized configuration class"):
+        ask(registry_of(), str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("starter/sentiment", "attention"),
+        ("starter/entities", "feature-extraction"),
+        ("starter/question-answering", "summarization"),
+    ],
+)
+def test_the_encoder_under_a_head_can_be_looked_into(name: str, task: str) -> None:
+    """A starter's adapter brings a head; where only the encoder is asked for, it is the adapted one."""
+    import peft
+    import transformers
+
+    own = model_files.starter_folder(name)
+    made_for = json.loads((own / "metrics.json").read_text())["task"]
+    auto = getattr(transformers, model_folder.find_task(made_for).auto_class)
+    whole = auto.from_pretrained(starter_base_folder(), config=transformers.AutoConfig.from_pretrained(own))
+    plain = peft.PeftModel.from_pretrained(whole, str(own)).eval().merge_and_unload().base_model
+    registry = registry_of()
+    wish = Wish(device="cpu", dtype="float32")
+    with registry.borrow(registry.resolve(name, task, wish)) as model, torch.inference_mode():
+        tokens = model.tokenizer(TEXT, return_tensors="pt")
+        found, expected = model.model(**tokens).last_hidden_state, plain(**tokens).last_hidden_state
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+        assert type(model.model).__name__ == "BertModel"
+
+
+def test_the_encoder_under_an_adapter_that_names_its_task(folder: Path, tmp_path: Path) -> None:
+    """PEFT's task_type tells the head as well as the class does."""
+    write_adapter(folder, tmp_path / "adapter", str(folder), labels=3)
+    registry = registry_of()
+    with registry.borrow(registry.resolve(str(tmp_path / "adapter"), "attention")) as model:
+        assert type(model.model).__name__ == "BertModel"
+        assert model.provenance(0).adapter.startswith("adapter@")
+
+
+def test_loading_gives_the_progress_bars_back(folder: Path) -> None:
+    """What is silent while a model loads is as it was afterwards, be it on or off."""
+    from transformers.utils import logging
+
+    registry, before = registry_of(), logging.is_progress_bar_enabled()
+    for wanted in (True, False):
+        (logging.enable_progress_bar if wanted else logging.disable_progress_bar)()
+        ask(registry, str(folder))
+        registry.release_all()
+        assert logging.is_progress_bar_enabled() is wanted
+    (logging.enable_progress_bar if before else logging.disable_progress_bar)()
