@@ -1,21 +1,24 @@
 """From a click to a handler and back: one wrapper for errors, language, progress and cancelling.
 
 A handler is `def _classify(visit, **values)`: settings in, core call, show out. It runs in a thread of its own while
-a generator waits for it, for two reasons measured in Gradio: a closed page or a cancelled call reaches a generator
-only, and generators hop threads, so no torch context may span one of their yields.
+an async generator waits for it, for two reasons measured in Gradio: it cancels an async generator at any moment, but
+a plain one only between two yields; and plain generators hop threads, so no torch context may span one of their yields.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-import queue
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
+from anyio import to_thread
+from gradio.context import LocalContext
 
 from core.errors import AtelierError, Cancelled
 from core.events import CancelToken, Progress
@@ -28,6 +31,11 @@ log = logging.getLogger("atelier")
 COMPUTE_LANE = "compute"
 COMPUTE_AT_ONCE = 8
 """Requests in flight together: they share forward passes in one compute thread (core/batching.py)."""
+
+LOOK_SECONDS = 0.5
+"""How often a waiting event looks whether its visitor is still there, and a watched job whether it has news."""
+
+_OVER = object()
 
 IN_BYTES = frozenset({"download", "verify"})
 """The phases of long work that count bytes."""
@@ -65,50 +73,32 @@ class Endpoint:
 
 def compute(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
     """Wire work that runs a model: it waits in the compute lane, shows progress and can be cancelled."""
-    return trigger(
-        _following(handler),
-        inputs_kwargs=dict(endpoint.inputs),
-        outputs=list(endpoint.outputs),
-        api_name=endpoint.api_name,
-        api_description=inspect.getdoc(handler),
-        api_visibility=_visibility(endpoint),
-        concurrency_id=COMPUTE_LANE,
-        concurrency_limit=COMPUTE_AT_ONCE,
-        trigger_mode="once",
-    )
+    lane = {"concurrency_id": COMPUTE_LANE, "concurrency_limit": COMPUTE_AT_ONCE}
+    return _wire(trigger, _following(handler), endpoint, trigger_mode="once", **lane)
 
 
 def follow(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
     """Wire a generator handler that watches long work; it computes nothing itself and so waits for nobody."""
-    return trigger(
-        _watching(handler),
-        inputs_kwargs=dict(endpoint.inputs),
-        outputs=list(endpoint.outputs),
-        api_name=endpoint.api_name,
-        api_description=inspect.getdoc(handler),
-        api_visibility=_visibility(endpoint),
-        concurrency_limit=None,
-        trigger_mode="once",
-        show_progress="hidden",
-    )
+    hidden = {"trigger_mode": "once", "show_progress": "hidden"}
+    return _wire(trigger, _watching(handler), endpoint, concurrency_limit=None, **hidden)
 
 
 def look_up(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
     """Wire a quick question or a stop: it never waits behind computing."""
+    return _wire(trigger, _direct(handler), endpoint, concurrency_limit=None, **options)
+
+
+def _wire(trigger: Any, event: Handler, endpoint: Endpoint, **options: Any) -> Any:
+    """Tell Gradio what every kind of event has in common, and what this one has of its own."""
     return trigger(
-        _direct(handler),
+        event,
         inputs_kwargs=dict(endpoint.inputs),
         outputs=list(endpoint.outputs),
         api_name=endpoint.api_name,
-        api_description=inspect.getdoc(handler),
-        api_visibility=_visibility(endpoint),
-        concurrency_limit=None,
+        api_description=event.__doc__,
+        api_visibility="public" if endpoint.public else "private",
         **options,
     )
-
-
-def _visibility(endpoint: Endpoint) -> Any:
-    return "public" if endpoint.public else "private"
 
 
 def _direct(handler: Handler) -> Handler:
@@ -118,20 +108,30 @@ def _direct(handler: Handler) -> Handler:
         visit = _visit(request, CancelToken(), lambda _: None)
         try:
             return handler(visit, **values)
-        except Exception as problem:  # noqa: BLE001 sorted by in_words
+        except Exception as problem:
             raise in_words(problem, visit.language) from problem
 
     return _named(event, handler)
 
 
 def _watching(handler: Handler) -> Handler:
-    """Run a generator handler in place; when the visitor leaves, only the watching ends."""
+    """Pass on what a generator handler yields, and wait where it yields None: its steps are short, its waiting is not.
 
-    def event(request: gr.Request, **values: Any) -> Generator[Any]:
-        visit = _visit(request, CancelToken(), lambda _: None)
+    When the visitor leaves, only the watching ends. The handler is not closed but dropped: a step may still run.
+    """
+
+    async def event(request: gr.Request, **values: Any) -> AsyncGenerator[Any]:
+        visit, listens = _visit(request, CancelToken(), lambda _: None), _presence()
+        steps = handler(visit, **values)
         try:
-            yield from handler(visit, **values)
-        except Exception as problem:  # noqa: BLE001 sorted by in_words
+            while (shown := await to_thread.run_sync(next, steps, _OVER)) is not _OVER:
+                if shown is not None:
+                    yield shown
+                else:
+                    await asyncio.sleep(LOOK_SECONDS)
+                if not listens():
+                    return
+        except Exception as problem:
             raise in_words(problem, visit.language) from problem
 
     return _named(event, handler)
@@ -140,19 +140,27 @@ def _watching(handler: Handler) -> Handler:
 def _following(handler: Handler) -> Handler:
     """Run the handler in a thread; the generator passes on its progress, its result, and the visitor's leaving."""
 
-    def event(request: gr.Request, progress: gr.Progress = gr.Progress(), **values: Any) -> Generator[Any]:  # noqa: B008 Gradio injects it
-        cancel, news = CancelToken(), queue.SimpleQueue[Any]()
-        visit = _visit(request, cancel, news.put)
+    async def event(request: gr.Request, progress: gr.Progress = gr.Progress(), **values: Any) -> AsyncGenerator[Any]:  # noqa: B008 Gradio injects it
+        cancel, news = CancelToken(), asyncio.Queue[Any]()
+        loop = asyncio.get_running_loop()
+
+        def tell(item: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed: the server has ended, and nobody listens
+                loop.call_soon_threadsafe(news.put_nowait, item)
+
+        visit = _visit(request, cancel, tell)
 
         def work() -> None:
             try:
-                news.put(_Done(handler(visit, **values)))
-            except Exception as problem:  # noqa: BLE001 sorted by in_words
-                news.put(_Failed(problem))
+                tell(_Done(handler(visit, **values)))
+            except BaseException as problem:  # noqa: BLE001 sorted by in_words; else the page would wait for ever
+                tell(_Failed(problem))
 
         threading.Thread(target=work, name=f"atelier-{handler.__name__}", daemon=True).start()
         try:
-            yield from _pass_on(news, progress, visit)
+            done = await _pass_on(news, progress, visit)
+            if done is not None:
+                yield done.value
         finally:
             cancel.cancel()
 
@@ -166,29 +174,36 @@ class _Done:
 
 @dataclass(frozen=True)
 class _Failed:
-    problem: Exception
+    problem: BaseException
 
 
-@dataclass(frozen=True)
-class Showing:
-    """Put on `visit.report` by a handler that has something to show before its end."""
-
-    value: Any
-
-
-def _pass_on(news: queue.SimpleQueue[Any], progress: gr.Progress, visit: Visit) -> Generator[Any]:
-    while True:
-        item = news.get()
+async def _pass_on(news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit) -> _Done | None:
+    """Show progress until the work is done; returns None if the visitor has left before."""
+    listens = _presence()
+    while listens():
+        try:
+            item = await asyncio.wait_for(news.get(), LOOK_SECONDS)
+        except TimeoutError:
+            continue
         if isinstance(item, Progress):
             unit = "B" if item.phase in IN_BYTES else ""
             progress((item.done, item.total or None), desc=visit.say(in_progress(item)), unit=unit)
-        elif isinstance(item, Showing):
-            yield item.value
         elif isinstance(item, _Failed):
             raise in_words(item.problem, visit.language) from item.problem
-        else:
-            yield item.value
-            return
+        elif isinstance(item, _Done):
+            return item
+    return None
+
+
+def _presence() -> Callable[[], bool]:
+    """Return the question whether anybody still listens to this event.
+
+    Gradio marks the event of a closed page, but looks at the mark only when a generator yields; this one need not.
+    """
+    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    running = () if blocks is None else (event for events in blocks._queue.active_jobs for event in events or ())  # noqa: SLF001
+    mine = next((event for event in running if event._id == event_id), None)  # noqa: SLF001
+    return lambda: mine is None or mine.alive
 
 
 def in_progress(progress: Progress) -> Sentence:
@@ -201,7 +216,7 @@ def in_progress(progress: Progress) -> Sentence:
     return say("say.progress", phase=phase, rate=rate, remaining=f"{remaining:,.0f}")
 
 
-def in_words(problem: Exception, language: str) -> gr.Error:
+def in_words(problem: BaseException, language: str) -> gr.Error:
     """Turn an exception into a dialog: ours in its own words, anything else as the bug it is, logged."""
     if isinstance(problem, Cancelled):
         return gr.Error(problem.sentence.in_language(language), duration=5, print_exception=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -26,18 +25,17 @@ from tabs._events import Visit
 from tabs._files import offer
 from tabs._views import counts, failure, notes, paragraph, progress_bar, ran_on, table
 
-LOOK_SECONDS = 0.5
 PREVIEW_CHARACTERS = 80
 
 Shown = tuple[str, Any, Any, Any, Any]
 """(view, job id, code, result files, provenance)"""
 
 
-def watch(atelier: Atelier, visit: Visit, job: str) -> Generator[Shown]:
-    """Show a job until it ends; leaving the page ends the watching, not the job."""
+def watch(atelier: Atelier, visit: Visit, job: str) -> Generator[Shown | None]:
+    """Show a job until it ends, and yield None where there is nothing new: whoever follows waits then."""
     owner, last, shown = owner_of(atelier, visit), 0, ""
     counted: list[Any] = []
-    while not visit.cancel.cancelled:
+    while True:
         news = atelier.jobs.follow(job, after=last, owner=owner)
         last = news.last
         counted = next((event.payload for event in reversed(news.events) if event.name == "distribution"), counted)
@@ -46,7 +44,7 @@ def watch(atelier: Atelier, visit: Visit, job: str) -> Generator[Shown]:
         shown, before = _running(atelier.jobs.view(job, owner=owner), counted, visit), shown
         if shown != before:
             yield shown, job, None, None, None
-        time.sleep(LOOK_SECONDS)
+        yield None
     yield _ended(atelier, visit, atelier.jobs.view(job, owner=owner))
 
 

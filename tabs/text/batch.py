@@ -55,7 +55,7 @@ class _Handlers:
 
     atelier: Atelier
 
-    def text_batch(self, visit: Visit, file: str | None, **values: Any) -> Generator[Shown]:
+    def text_batch(self, visit: Visit, file: str | None, **values: Any) -> Generator[Shown | None]:
         """Run one text task over every row of a file (CSV, TSV, JSONL, Parquet); returns the table as CSV and Parquet."""
         if not file:
             raise InvalidInput("error.file_missing", formats=", ".join(FORMATS))
@@ -71,7 +71,7 @@ class _Handlers:
         )
         yield from watch(self.atelier, visit, job)
 
-    def text_batch_job(self, visit: Visit, job: str | None) -> Generator[Shown]:
+    def text_batch_job(self, visit: Visit, job: str | None) -> Generator[Shown | None]:
         """Follow a batch by its id, or your latest one, from any browser: its progress and then its result."""
         found = job or self._latest(visit)
         if found:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +15,20 @@ import pytest
 from core.errors import Cancelled, InvalidInput
 from core.events import Progress
 from core.words import dictionary, say
-from tabs._events import Showing, Visit, _direct, _following, _watching, in_progress, in_words
+from tabs._events import Visit, _direct, _following, _watching, in_progress, in_words
 
 REQUEST = SimpleNamespace(
     cookies={"atelier_language": "ko"}, headers={"host": "here:1", "x-forwarded-proto": "https"}, session_hash="s"
 )
+
+
+def all_of(event: AsyncGenerator[Any]) -> list[Any]:
+    """Run an event to its end, as Gradio does, and return what it yields."""
+
+    async def collect() -> list[Any]:
+        return [shown async for shown in event]
+
+    return asyncio.run(collect())
 
 
 def refuse(_: Visit, **__: Any) -> None:
@@ -27,7 +38,7 @@ def refuse(_: Visit, **__: Any) -> None:
 
 def test_our_refusals_speak_the_visitors_language() -> None:
     """A refusal becomes a dialog with our sentence in the visitor's language, and stays until it is closed."""
-    for wrap in (_direct(refuse), lambda request: list(_following(refuse)(request, _silent))):
+    for wrap in (_direct(refuse), lambda request: all_of(_following(refuse)(request, _silent))):
         with pytest.raises(gr.Error) as caught:
             wrap(REQUEST)
         assert caught.value.message == dictionary("ko")["error.no_job"]
@@ -47,48 +58,69 @@ def test_a_stop_is_no_failure() -> None:
     assert in_words(Cancelled("error.cancelled"), "en").duration == 5
 
 
-def test_progress_and_results_pass_in_order() -> None:
-    """Progress reaches the bar, what is shown before the end reaches the page, then the result."""
+def test_progress_and_result_pass_in_order() -> None:
+    """Progress reaches the bar, then the result reaches the page."""
     told: list[Any] = []
 
     def handler(visit: Visit, text: str) -> str:
         visit.report(Progress("rows", 1, 4, 1.0))
-        visit.report(Showing("half"))
+        told.append("worked")
         return text + "!"
 
     event = _following(handler)
-    assert list(event(REQUEST, lambda share, **_: told.append(share), text="done")) == ["half", "done!"]
-    assert told == [(1, 4)]
+    assert all_of(event(REQUEST, lambda share, **_: told.append(share), text="done")) == ["done!"]
+    assert sorted(told, key=str) == [(1, 4), "worked"]
 
 
 def test_leaving_cancels_the_work() -> None:
-    """When the page closes, the handler's token is cancelled."""
-    seen, over = threading.Event(), threading.Event()
+    """When Gradio cancels the event, the handler's token is cancelled, though it has shown nothing yet."""
+    begun, over = threading.Event(), threading.Event()
 
     def handler(visit: Visit) -> None:
-        visit.report(Showing("started"))
-        seen.wait(20)
-        if visit.cancel.cancelled:
-            over.set()
+        begun.set()
+        while not visit.cancel.cancelled:
+            threading.Event().wait(0.01)
+        over.set()
 
-    running = _following(handler)(REQUEST, _silent)
-    assert next(running) == "started"
-    running.close()
-    seen.set()
+    async def leave() -> None:
+        waiting = asyncio.ensure_future(anext(_following(handler)(REQUEST, _silent)))
+        await asyncio.to_thread(begun.wait, 20)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    asyncio.run(leave())
     assert over.wait(20)
 
 
-def test_watching_runs_in_place() -> None:
-    """A generator handler's values pass one by one, and its refusal becomes a dialog."""
+def test_work_that_exits_is_a_bug_too() -> None:
+    """Even an exception that is no Exception ends the waiting."""
+
+    def handler(_: Visit) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(gr.Error) as caught:
+        all_of(_following(handler)(REQUEST, _silent))
+    assert "SystemExit" in caught.value.message
+
+
+def test_watching_passes_values_and_refusals() -> None:
+    """A generator handler's values pass one by one, None is waited for, and a refusal becomes a dialog."""
+    shown: list[int] = []
 
     def handler(_: Visit) -> Any:
         yield 1
+        yield None
+        yield 2
         raise InvalidInput("error.no_job")
 
-    running = _watching(handler)(REQUEST)
-    assert next(running) == 1
+    async def watch() -> None:
+        running = _watching(handler)(REQUEST)
+        while True:
+            shown.append(await anext(running))
+
     with pytest.raises(gr.Error):
-        next(running)
+        asyncio.run(watch())
+    assert shown == [1, 2]
 
 
 def test_the_address_is_the_visitors() -> None:
