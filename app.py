@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,10 @@ def open_queue(page: gr.Blocks) -> None:
             setattr(page._queue, name, seconds)  # noqa: SLF001
 
 
+def _stop_like_ctrl_c(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app until it is stopped; returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
@@ -89,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     atelier.jobs.adopt()
     page = build_app(atelier)
     open_queue(page)
+    signal.signal(signal.SIGTERM, _stop_like_ctrl_c)  # so that jobs end in order, whoever stops the server
     try:
         page.launch(**serving(settings))
     finally:
