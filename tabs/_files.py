@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from core.atelier import Atelier
+from core.job_files import written_whole
 
 KEEP_SECONDS = 86_400
 """Copies live as long as Gradio's own files; the originals stay with their job."""
@@ -23,12 +24,13 @@ def offer(atelier: Atelier, path: Path) -> str:
     if not (folder / path.name).exists():
         _sweep(results)
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, folder / path.name)
+        with written_whole(folder / path.name) as draft:
+            shutil.copyfile(path, draft)
     return str(folder / path.name)
 
 
 def _sweep(results: Path) -> None:
-    """Remove copies that nobody fetched for a day."""
+    """Remove copies that were made more than a day ago; whoever asks again gets a new one."""
     oldest = time.time() - KEEP_SECONDS
     for folder in results.glob("*"):
         if folder.stat().st_mtime < oldest:

@@ -6,26 +6,16 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from core.atelier import Atelier
+from core.errors import AtelierError
 from core.jobs import JobView
-from core.settings import LIMITS
 from core.snippets import TableJob, table_markdown
-from core.tasks.text.batch import (
-    Row,
-    Summary,
-    TextBatchSettings,
-    distribution,
-    read_rows,
-    read_summary,
-    result_files,
-    status_counts,
-)
+from core.tasks.text.batch import TextBatchSettings
+from core.tasks.text.batch_results import Outcome, Summary, read_summary, result_files
 from core.tasks.text.row_tasks import ROW_TASKS
 from core.words import say
 from tabs._events import Visit
 from tabs._files import offer
 from tabs._views import counts, failure, notes, paragraph, progress_bar, ran_on, table
-
-PREVIEW_CHARACTERS = 80
 
 Shown = tuple[str, Any, Any, Any, Any]
 """(view, job id, code, result files, provenance)"""
@@ -65,33 +55,34 @@ def _running(view: JobView, counted: Sequence[Any], visit: Visit) -> str:
 
 
 def _ended(atelier: Atelier, visit: Visit, view: JobView) -> Shown:
-    folder = atelier.jobs.result_folder(view.id, owner=owner_of(atelier, visit))
-    settings = TextBatchSettings(**view.settings)
-    rows, summary = read_rows(folder), read_summary(folder)
-    files = [offer(atelier, path) for path in result_files(folder, settings)]
     seen = progress_bar(say(f"say.state_{view.state.value}"), view.progress, visit.language)
     if view.error:
         seen += failure(view.error, visit.language)
-    if not rows or summary is None:
+    settings = _settings(view)
+    if settings is None:
+        return seen, view.id, None, None, None
+    folder = atelier.jobs.result_folder(view.id, owner=owner_of(atelier, visit))
+    files = [offer(atelier, path) for path in result_files(folder, settings.task)]
+    summary = read_summary(folder)
+    if summary is None or summary.outcome is None:
         return seen, view.id, None, files or None, None
     provenance = summary.provenance.as_dict()
-    seen += notes([say("say.row_counts", **status_counts(rows))], visit.language)
-    seen += counts(distribution(rows, settings.task)) + _preview(rows, settings, visit)
-    seen += ran_on(provenance, visit.language)
+    seen += _outcome(summary.outcome, settings.task, visit) + ran_on(provenance, visit.language)
     return seen, view.id, _code(settings, summary, visit), files, provenance
 
 
-def _preview(rows: Sequence[Row], settings: TextBatchSettings, visit: Visit) -> str:
-    task = ROW_TASKS[settings.task]
-    head = [visit.say(say("say.row")), *task.columns, "status"]
-    return table(head, [_preview_row(row, settings) for row in rows[: LIMITS.table_preview_rows]])
+def _settings(view: JobView) -> TextBatchSettings | None:
+    """Return what the job was asked, or None for a job of another version, of which only the state can be shown."""
+    try:
+        return TextBatchSettings(**view.settings)
+    except (TypeError, AtelierError):
+        return None
 
 
-def _preview_row(row: Row, settings: TextBatchSettings) -> list[str]:
-    task = ROW_TASKS[settings.task]
-    cells = {} if row.result is None else task.cells(row.result)
-    shown = (str(cells.get(name, ""))[:PREVIEW_CHARACTERS] for name in task.columns)
-    return [str(row.place + 1), *shown, row.problem or ("blank" if row.blank else "ok")]
+def _outcome(outcome: Outcome, task: str, visit: Visit) -> str:
+    head = [visit.say(say("say.row")), *ROW_TASKS[task].columns, "status"]
+    told = notes([say("say.row_counts", **outcome.counts)], visit.language)
+    return told + counts(outcome.categories) + table(head, outcome.preview)
 
 
 def _code(settings: TextBatchSettings, summary: Summary, visit: Visit) -> str:
@@ -100,7 +91,7 @@ def _code(settings: TextBatchSettings, summary: Summary, visit: Visit) -> str:
         file=settings.file_name,
         column=summary.column,
         task=settings.task,
-        row=ROW_TASKS[settings.task].settings(settings),
+        row=settings.row_settings(),
         parameters={name: value for name, value in asked.items() if value},
     )
     return table_markdown(job, summary.provenance, summary.max_length, visit.address)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,8 +48,24 @@ def test_one_version_is_copied_once(atelier: Atelier, result: Path) -> None:
     assert Path(second).read_text(encoding="utf-8") == "b\n"
 
 
+def test_a_copy_that_broke_off_is_made_again(
+    atelier: Atelier, result: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a copy is never handed out: the next one who asks gets a whole one."""
+
+    def half(_: Path, draft: Path) -> None:
+        draft.write_text("", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", half)
+        with pytest.raises(OSError, match="full"):
+            offer(atelier, result)
+    assert Path(offer(atelier, result)).read_text(encoding="utf-8") == "a\n"
+
+
 def test_old_copies_are_swept(atelier: Atelier, result: Path) -> None:
-    """A copy that nobody fetched for a day goes with the next one that is made."""
+    """A copy made more than a day ago goes with the next one that is made."""
     first = Path(offer(atelier, result))
     long_ago = first.stat().st_mtime - KEEP_SECONDS - 60
     os.utime(first.parent, (long_ago, long_ago))

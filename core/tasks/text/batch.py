@@ -1,8 +1,4 @@
-"""One task over a whole file: the work of a text_batch job.
-
-The job's folder holds everything: a copy of the upload, `rows.jsonl` with one line a finished row (so that a stop, a
-crash or a reload loses nothing that was done), and at the end the table as CSV and Parquet.
-"""
+"""One task over a whole file: the work of a text_batch job; core/tasks/text/batch_results.py says what it leaves."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ import shutil
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,20 +18,28 @@ from core.events import Progress
 from core.fields import choice, text
 from core.jobs import JobHandle
 from core.loading import LoadedModel
-from core.provenance import Provenance
+from core.memory import ran_out
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tables import Table, free_name, guess_text_column, read_table, write_csv, write_parquet
+from core.tables import Table, guess_text_column, read_table
+from core.tasks.text.batch_results import (
+    INPUT_NAME,
+    ROWS_FILE,
+    Row,
+    Summary,
+    collect,
+    distribution,
+    read_rows,
+    status_counts,
+    write_summary,
+)
 from core.tasks.text.encoder import Lane
 from core.tasks.text.options import ModelOptions
-from core.tasks.text.row_tasks import ROW_TASKS, RowTask
+from core.tasks.text.row_tasks import ROW_TASKS
 
 KIND = "text_batch"
 ROWS_AT_ONCE = 256
 """Rows tokenised, sorted by length and written together; a stop waits for one forward pass of these, not for all."""
-
-ROWS_FILE, SUMMARY_FILE, INPUT_NAME = "rows.jsonl", "summary.json", "input"
-TABLE_NAMES = ("result.csv", "result.parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,25 +72,6 @@ class TextBatchSettings(ModelOptions):
         return ROW_TASKS[self.task].settings(self)
 
 
-@dataclass(frozen=True)
-class Row:
-    """What became of one row: its place in the file, its result in the pipeline's format, or why there is none."""
-
-    place: int
-    result: Any = None
-    problem: str | None = None
-    blank: bool = False
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What answered, which column it read, and how many tokens of a text at most."""
-
-    provenance: Provenance
-    column: str
-    max_length: int
-
-
 def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -> None:
     """Work through the file; rows keep their order, blank rows are kept and marked, a bad row fails alone.
 
@@ -104,7 +89,7 @@ def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -
             worker = _Worker(job, settings, column, registry, model, lane)
             _work_through(job, worker, table, texts)
     finally:
-        collect(job.result_folder, settings)
+        collect(job.result_folder, settings.task)
     _refuse_nothing_answered(read_rows(job.result_folder))
 
 
@@ -126,7 +111,8 @@ def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence
             file.flush()
             counts.update(dict(distribution(rows, worker.settings.task)))
             seconds = time.perf_counter() - started
-            _write_summary(job.result_folder, Summary(worker.model.provenance(seconds), worker.column, worker.model.max_length))
+            answered = Summary(worker.model.provenance(seconds), worker.column, worker.model.max_length)
+            write_summary(job.result_folder, answered)
             job.emit("distribution", counts.most_common())
             job.report(Progress("rows", places[-1] + 1, len(texts), seconds))
 
@@ -180,11 +166,7 @@ class _Worker:
 
 def _concerns_every_row(problem: Exception) -> bool:
     """Tell whether the model, the Hub or the memory failed, rather than one row's text."""
-    import torch
-
-    return isinstance(problem, ModelError | HubError | MemoryError | torch.OutOfMemoryError) or (
-        isinstance(problem, RuntimeError) and "can't allocate memory" in str(problem)  # torch on a CPU
-    )
+    return isinstance(problem, ModelError | HubError) or ran_out(problem)
 
 
 def _told(problem: Exception) -> str:
@@ -208,85 +190,3 @@ def _without_model(place: int, cell: Any, table: Table) -> Row | None:
 def _is_blank(cell: Any) -> bool:
     """Tell whether there is nothing to read: None, NaN (it differs from itself), or only space."""
     return cell is None or cell != cell or not str(cell).strip()  # noqa: PLR0124
-
-
-def _write_summary(result_folder: Path, summary: Summary) -> None:
-    written = {**asdict(summary), "provenance": summary.provenance.as_dict()}
-    (result_folder / SUMMARY_FILE).write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
-
-
-def read_summary(result_folder: Path) -> Summary | None:
-    """Return what answered, or None while nothing has."""
-    path = result_folder / SUMMARY_FILE
-    if not path.exists():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    provenance = {**found["provenance"], "fallbacks": tuple(found["provenance"]["fallbacks"])}
-    return Summary(Provenance(**provenance), found["column"], found["max_length"])
-
-
-def read_rows(result_folder: Path) -> list[Row]:
-    """Return the rows done so far; a last line torn by a crash is left out."""
-    path = result_folder / ROWS_FILE
-    rows: list[Row] = []
-    if not path.exists():
-        return rows
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):  # an answer may hold U+2028 as it is
-        try:
-            rows.append(Row(**json.loads(line)))
-        except (ValueError, TypeError):
-            break
-    return rows
-
-
-def result_files(result_folder: Path, settings: TextBatchSettings) -> list[Path]:
-    """Return the CSV and the Parquet; a job whose server died left only rows, so they are collected now."""
-    paths = [result_folder / name for name in TABLE_NAMES]
-    return paths if all(path.exists() for path in paths) else collect(result_folder, settings)
-
-
-def collect(result_folder: Path, settings: TextBatchSettings) -> list[Path]:
-    """Write the finished rows beside their original columns as CSV and Parquet; returns both paths, or none."""
-    rows = read_rows(result_folder)
-    upload = next(result_folder.glob(f"{INPUT_NAME}.*"), None)
-    if not rows or upload is None:
-        return []
-    table, task = read_table(upload), ROW_TASKS[settings.task]
-    names = own_columns(task, table.columns)
-    made = [_output(table.rows[row.place], row, task, names) for row in rows]
-    columns = [*table.columns, *names.values()]
-    paths = [result_folder / name for name in TABLE_NAMES]
-    write_csv(paths[0], columns, made)
-    write_parquet(paths[1], columns, made)
-    return paths
-
-
-def own_columns(task: RowTask, taken: Sequence[str]) -> dict[str, str]:
-    """Name our columns so that none of the user's is overwritten: label becomes predicted_label where label exists."""
-    names: dict[str, str] = {}
-    for name in (*task.columns, "status"):
-        wanted = f"predicted_{name}" if name in taken else name
-        names[name] = free_name(wanted, (*taken, *names.values()))
-    return names
-
-
-def _output(original: dict[str, Any], row: Row, task: RowTask, names: Mapping[str, str]) -> dict[str, Any]:
-    status = row.problem or ("blank" if row.blank else "ok")
-    cells = task.cells(row.result) if row.result is not None else {}
-    own = {**dict.fromkeys(task.columns), **cells, "status": status}
-    return {**original, **{names[name]: cell for name, cell in own.items()}}
-
-
-def status_counts(rows: Sequence[Row]) -> dict[str, int]:
-    """Count rows that were answered, blank, or failed."""
-    blank, failed = sum(row.blank for row in rows), sum(row.problem is not None for row in rows)
-    return {"ok": len(rows) - blank - failed, "blank": blank, "failed": failed}
-
-
-def distribution(rows: Sequence[Row], task: str) -> list[tuple[str, int]]:
-    """Count what the answers say (labels, entity types, answered or not), the most frequent first."""
-    counts: Counter[str] = Counter()
-    for row in rows:
-        if row.result is not None:
-            counts.update(ROW_TASKS[task].categories(row.result))
-    return counts.most_common()

@@ -23,14 +23,16 @@ from core.registry import Registry
 from core.settings import LIMITS, PROJECT
 from core.tables import read_table, write_csv, write_parquet
 from core.tasks.text import batch
-from core.tasks.text.batch import (
+from core.tasks.text.batch import TextBatchSettings, run_batch
+from core.tasks.text.batch_results import (
     ROWS_FILE,
+    SUMMARY_FILE,
+    TABLE_NAMES,
     Row,
-    TextBatchSettings,
-    collect,
     distribution,
     read_rows,
-    run_batch,
+    read_summary,
+    result_files,
     status_counts,
 )
 from core.tasks.text.row_tasks import ROW_TASKS
@@ -100,7 +102,7 @@ def test_rows_keep_order_and_equal_the_skill(job: Job, tmp_path: Path, registry:
             assert float(row["score"]) == pytest.approx(alone.score, abs=2e-6)
     assert job.done[-1].done == job.done[-1].total == len(TEXTS)
     assert dict(job.emitted[-1][1]) == dict(distribution(read_rows(job.result_folder), "text-classification"))
-    provenance = json.loads((job.result_folder / batch.SUMMARY_FILE).read_text())["provenance"]
+    provenance = json.loads((job.result_folder / SUMMARY_FILE).read_text())["provenance"]
     assert provenance["model"] == sentiment
 
 
@@ -198,7 +200,7 @@ def test_a_bug_is_logged_with_its_traceback_once(
     ],
     ids=lambda problem: type(problem).__name__,
 )
-def test_what_fails_every_row_fails_the_job(  # noqa: PLR0913, PLR0917 the table's column
+def test_what_fails_every_row_fails_the_job(
     job: Job,
     tmp_path: Path,
     registry: Registry,
@@ -322,7 +324,7 @@ def test_a_kill_keeps_what_is_done(tmp_path: Path) -> None:
     with (folder / ROWS_FILE).open("a") as file:
         file.write('{"place": 20, "resu')
     Path(upload).unlink()
-    paths = collect(folder, TextBatchSettings(file=upload, column="text"))
+    paths = result_files(folder, "text-classification")
     assert [path.name for path in paths] == ["result.csv", "result.parquet"]
     assert [row["label"] for row in read_table(paths[0]).rows] == [f"t{place}" for place in range(20)]
 
@@ -333,6 +335,49 @@ def test_a_line_separator_in_an_answer_tears_nothing(tmp_path: Path) -> None:
     lines = [json.dumps(row.__dict__, ensure_ascii=False) for row in rows]
     (tmp_path / ROWS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert read_rows(tmp_path) == rows
+
+
+def test_the_summary_shows_the_rows(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """At the end the summary holds counts, distribution and the first rows, so that no page reads the rows again."""
+    texts = ["good", "", *(f"bad {place}" for place in range(60))]
+    run_batch(job, TextBatchSettings(file=table(tmp_path, texts, n=1), column="text", model=sentiment), registry)
+    summary, rows = read_summary(job.result_folder), read_rows(job.result_folder)
+    assert summary
+    assert summary.outcome
+    assert summary.outcome.counts == {"ok": 61, "blank": 1, "failed": 0}
+    assert [tuple(one) for one in summary.outcome.categories] == distribution(rows, "text-classification")
+    assert len(summary.outcome.preview) == LIMITS.table_preview_rows
+    assert summary.outcome.preview[1] == ["2", "", "", "blank"]
+    assert summary.outcome.preview[0][1] == done(job)[0]["label"]
+
+
+@pytest.mark.parametrize(
+    "written", ["", '{"provenance": {"mo', "[]", "{}", '{"provenance": {}, "column": "a", "max_length": 1}', "null"]
+)
+def test_a_summary_that_cannot_be_read_is_none(tmp_path: Path, written: str) -> None:
+    """A torn summary, or one of another version, counts as not there."""
+    (tmp_path / SUMMARY_FILE).write_text(written)
+    assert read_summary(tmp_path) is None
+
+
+def test_an_interrupted_job_is_collected_once(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """Where the server died before the table was written, whoever looks first has it written; the next one reads."""
+    settings = TextBatchSettings(file=table(tmp_path, ["good", "bad"]), column="text", model=sentiment)
+    run_batch(job, settings, registry)
+    whole = {name: (job.result_folder / name).read_bytes() for name in TABLE_NAMES}
+    path = job.result_folder / SUMMARY_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "outcome": None}))
+    for name in TABLE_NAMES:
+        (job.result_folder / name).unlink()
+    paths = result_files(job.result_folder, settings.task)
+    assert {path.name: path.read_bytes() for path in paths} == whole
+    (job.result_folder / ROWS_FILE).unlink()
+    assert result_files(job.result_folder, settings.task) == paths
+    summary = read_summary(job.result_folder)
+    assert summary
+    assert summary.outcome
+    assert summary.outcome.counts["ok"] == 2
+    assert not list(job.result_folder.glob(".*"))
 
 
 def test_others_get_in_between(

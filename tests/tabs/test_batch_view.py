@@ -1,0 +1,90 @@
+"""What a page shows of a batch that has ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.atelier import Atelier, open_atelier
+from core.provenance import Provenance
+from core.settings import Settings
+from core.tasks.text.batch import KIND
+from core.tasks.text.batch_results import ROWS_FILE, Row, Summary, outcome_of, write_summary
+from tabs._events import Visit
+from tabs.text._batch_view import Shown, watch
+
+RAN = Provenance("starter/sentiment", "1", "starter/sentiment@1", "cpu", "float32", "sdpa")
+ROWS = (Row(0, result=[{"label": "POSITIVE", "score": 0.75}]), Row(1, blank=True), Row(2, problem="too long"))
+TASK = "text-classification"
+
+
+@pytest.fixture
+def atelier(tmp_path: Path) -> Atelier:
+    """Give an instance with a home of its own."""
+    return open_atelier(Settings(home=tmp_path / "home"))
+
+
+def ended(atelier: Atelier, settings: Mapping[str, Any], work: Callable[[Any], None]) -> tuple[str, Shown]:
+    """Carry out a job and return its id and what a page shows of it then."""
+    over = threading.Event()
+
+    def carry(handle: Any) -> None:
+        try:
+            work(handle)
+        finally:
+            over.set()
+
+    job = atelier.jobs.start(KIND, dict(settings), carry)
+    assert over.wait(60)
+    return job, last_shown(atelier, job)
+
+
+def last_shown(atelier: Atelier, job: str) -> Shown:
+    """Return what a page shows of a job at its end."""
+    shown = [one for one in watch(atelier, Visit(), job) if one is not None]
+    return shown[-1]
+
+
+def leave(handle: Any) -> None:
+    """Leave what a batch leaves, but no rows: a page that read them would show none."""
+    for name in ("result.csv", "result.parquet"):
+        (handle.result_folder / name).write_text("text\n")
+    write_summary(handle.result_folder, Summary(RAN, "text", 512, outcome_of(ROWS, TASK)))
+
+
+def test_the_end_is_shown_from_the_summary(atelier: Atelier) -> None:
+    """Counts, chart, preview, code, files and provenance need the summary only."""
+    job, shown = ended(atelier, {"file": "t.csv", "task": TASK}, leave)
+    assert not (atelier.jobs.result_folder(job) / ROWS_FILE).exists()
+    view, named, code, files, provenance = shown
+    assert named == job
+    assert "1 rows answered, 1 blank, 1 failed" in view
+    assert "<td>POSITIVE</td><td>0.75</td><td>ok</td>" in view
+    assert "<td>too long</td>" in view
+    assert "text_batch" in code
+    assert [Path(file).name for file in files] == ["result.csv", "result.parquet"]
+    assert provenance == RAN.as_dict()
+
+
+@pytest.mark.parametrize("settings", [{"file": "t.csv", "gone": 1}, {"file": "t.csv", "task": "no such"}, {}])
+def test_a_job_of_another_version_shows_its_state(atelier: Atelier, settings: dict[str, Any]) -> None:
+    """What it was asked is not understood any more, so its state is all there is to show; no dialog comes."""
+    job, shown = ended(atelier, settings, leave)
+    assert shown[1:] == (job, None, None, None)
+    assert "Finished" in shown[0]
+
+
+def test_a_summary_of_another_version_leaves_the_files(atelier: Atelier) -> None:
+    """Where the summary cannot be read, the state and the files are shown."""
+
+    def work(handle: Any) -> None:
+        leave(handle)
+        (handle.result_folder / "summary.json").write_text("{}")
+
+    _, shown = ended(atelier, {"file": "t.csv", "task": TASK}, work)
+    assert len(shown[3]) == 2
+    assert shown[4] is None
