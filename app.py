@@ -16,6 +16,7 @@ from core.settings import LIMITS, PROJECT, USER, Settings, from_arguments
 if TYPE_CHECKING:
     import gradio as gr
 
+
 def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""
     from tabs import _footer, models, text  # before Gradio: the package imports it without its stub writer
@@ -23,6 +24,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
 
     import gradio as gr  # isort: skip
 
+    page: gr.Blocks
     with gr.Blocks(title="Atelier", delete_cache=(600, 86_400)) as page:
         gr.HTML(header(), elem_id="head")
         with gr.Tabs():
@@ -63,7 +65,10 @@ def serving(settings: Settings) -> dict[str, Any]:
         "theme": theme(),
         "css_paths": PROJECT / "assets" / "style.css",
         "favicon_path": PROJECT / "assets" / "icon.png",
-        "app_kwargs": {"openapi_url": None, "middleware": [Middleware(gate) for gate in (SameOrigin, LoginLimit, EarlyScript, VisitorCookie)]},
+        "app_kwargs": {
+            "openapi_url": None,
+            "middleware": [Middleware(gate) for gate in (SameOrigin, LoginLimit, EarlyScript, VisitorCookie)],
+        },
     }
 
 

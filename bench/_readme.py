@@ -1,6 +1,6 @@
 """Writes README's tables from what was measured: each starter's metrics.json, and the last results in bench/results.
 
-    python -m bench._readme
+python -m bench._readme
 """
 
 from __future__ import annotations
@@ -31,21 +31,28 @@ def with_tables(text: str) -> str:
 
 def _between(name: str, table: str, text: str) -> str:
     return re.sub(
-        rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", lambda found: found[1] + table + found[2], text, flags=re.S
+        rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)",
+        lambda found: found[1] + table + found[2],
+        text,
+        flags=re.DOTALL,
     )
 
 
 def _starters() -> str:
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(STARTERS.glob("*/metrics.json"))]
-    rows = [(f"[`starter/{one['starter']}`](assets/starters/{one['starter']}/README.md)", _scores(one)) for one in found]
+    rows = [
+        (f"[`starter/{one['starter']}`](assets/starters/{one['starter']}/README.md)", _scores(one)) for one in found
+    ]
     return _table(("starter", "measured (95 % interval)"), rows)
 
 
 def _scores(metrics: dict[str, Any]) -> str:
-    return "; ".join(
-        f"{one['name']} **{one['value']:.3f}** ({one['ci95'][0]:.3f}–{one['ci95'][1]:.3f}) on {one['dataset']} {one['split']}"
-        for one in metrics["measurements"][:SHOWN]
-    )
+    return "; ".join(_score(one) for one in metrics["measurements"][:SHOWN])
+
+
+def _score(one: dict[str, Any]) -> str:
+    low, high = one["ci95"]
+    return f"{one['name']} **{one['value']:.3f}** ({low:.3f}–{high:.3f}) on {one['dataset']} {one['split']}"
 
 
 def _benches() -> str:

@@ -86,9 +86,7 @@ def choose_attention(case: Case, device: Device, dtype: str) -> tuple[str, Sente
         return "sliced", say("reason.slicing_wished")
     if wish.attention != "auto":
         if wish.attention not in supported:
-            raise InvalidInput(
-                "error.attention_unsupported", attention=wish.attention, supported=", ".join(supported)
-            )
+            raise InvalidInput("error.attention_unsupported", attention=wish.attention, supported=", ".join(supported))
         if wish.attention == "flash_attention_2":
             _refuse_flash(case.hardware, device, dtype)
         return wish.attention, say("reason.attention_wished", attention=wish.attention)
@@ -162,7 +160,9 @@ def _echoes(case: Case, way: Way) -> Iterator[Sentence]:
         whole = all_weight_bytes(case.facts, way.dtype)
         yield say(
             "reason.quantisation_wished",
-            quantisation=way.quantisation, weights=in_bytes(weights), whole=in_bytes(whole),
+            quantisation=way.quantisation,
+            weights=in_bytes(weights),
+            whole=in_bytes(whole),
         )
 
 

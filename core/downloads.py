@@ -184,9 +184,7 @@ class Download:
             hf_raise_for_status,
         )
 
-        url = hf_hub_url(
-            self.repository.repo_id, file.name, revision=self.repository.commit, endpoint=self.endpoint
-        )
+        url = hf_hub_url(self.repository.repo_id, file.name, revision=self.repository.commit, endpoint=self.endpoint)
         have = size_of(partial)
         headers = {**build_hf_headers(token=self.token), "Accept-Encoding": "identity"}
         if have:

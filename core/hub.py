@@ -61,7 +61,7 @@ class Hub:
         endpoint: str | None = None,
         cache: Path | None = None,
         token: str | None = None,
-        offline: bool | None = None,
+        offline: bool | None = None,  # noqa: FBT001 three states, by name everywhere
     ) -> None:
         """Keep the choices; nothing is read or asked yet. A malformed token raises InvalidInput."""
         if token is not None and not _TOKEN.fullmatch(token.strip()):
@@ -178,9 +178,7 @@ class Hub:
 
     def _ask(self, place: Place, revision: str | None) -> ModelInfo:
         try:
-            return self._api.model_info(
-                place.repo_id, revision=revision, files_metadata=True, timeout=LOOK_UP_SECONDS
-            )
+            return self._api.model_info(place.repo_id, revision=revision, files_metadata=True, timeout=LOOK_UP_SECONDS)
         except (KeyError, TypeError) as problem:  # JSON, but not what a Hub says of a model
             raise HubUnreachable("error.hub_not_a_hub", **place.values) from problem
 

@@ -266,4 +266,3 @@ def _redacted(sentence: Sentence, redactor: Redactor) -> Sentence:
     except (ValueError, TypeError):  # a value that was removed, or became text, may not fit its place any more
         return say("say.verbatim", text=redactor.text(str(sentence)))
     return safe
-

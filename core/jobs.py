@@ -78,11 +78,20 @@ class Jobs:
             if twin:
                 return twin
             self._admit(None if owner is None else digest(owner))
-            task = self._create(Record(
-                id=uuid.uuid4().hex, kind=kind, settings=to_json(settings), versions=installed_versions(),
-                carrier=Carrier.THREAD, process=self._here, created=time.time(),
-                owner=None if owner is None else digest(owner), once=once,
-            ), work)
+            task = self._create(
+                Record(
+                    id=uuid.uuid4().hex,
+                    kind=kind,
+                    settings=to_json(settings),
+                    versions=installed_versions(),
+                    carrier=Carrier.THREAD,
+                    process=self._here,
+                    created=time.time(),
+                    owner=None if owner is None else digest(owner),
+                    once=once,
+                ),
+                work,
+            )
             self._line.append(task)
             self._keep_working()
         return task.id
@@ -289,8 +298,16 @@ class Jobs:
             ending = interrupted_ending(record, tail) if dead else Ending(look.state, seconds, 0.0, None, tail.progress)
         position, waiting = self._place(record.id)
         return JobView(
-            record.id, record.kind, look.state, ending.progress, position, waiting,
-            record.created, ending.seconds, ending.error, dict(record.settings),
+            record.id,
+            record.kind,
+            look.state,
+            ending.progress,
+            position,
+            waiting,
+            record.created,
+            ending.seconds,
+            ending.error,
+            dict(record.settings),
         )
 
     def _place(self, id: str) -> tuple[int | None, Sentence | None]:  # noqa: A002

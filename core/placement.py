@@ -16,7 +16,15 @@ from core.wish import Wish
 from core.words import Sentence, in_bytes, say
 
 __all__ = [
-    "ModelFacts", "Part", "Placement", "Wish", "Working", "facts_from_config", "image_working", "plan", "text_working",
+    "ModelFacts",
+    "Part",
+    "Placement",
+    "Wish",
+    "Working",
+    "facts_from_config",
+    "image_working",
+    "plan",
+    "text_working",
 ]
 
 
@@ -79,9 +87,7 @@ def _together(case: Case, way: Way, reasons: tuple[Sentence, ...]) -> Iterator[S
     if way.device.kind != "cuda" or len(gpus) == 1 or not free_to_choose or not _alike(case, way, gpus):
         return
     alone = step(case, way, reasons)
-    why = say(
-        "reason.device_together", count=len(gpus), needed=in_bytes(alone.needed), free=in_bytes(alone.room)
-    )
+    why = say("reason.device_together", count=len(gpus), needed=in_bytes(alone.needed), free=in_bytes(alone.room))
     yield step(case, replace(way, together=gpus), (why, *reasons))
 
 
@@ -105,7 +111,9 @@ def _on_cpu(case: Case, closest: Step) -> Iterator[Step]:
     way, reasons = first_way(case, cpu)
     why = say(
         "reason.device_cpu_instead",
-        device=closest.way.device.label, needed=in_bytes(closest.needed), free=in_bytes(closest.room),
+        device=closest.way.device.label,
+        needed=in_bytes(closest.needed),
+        free=in_bytes(closest.room),
     )
     yield from ladder(case, way, (why, *reasons))
 

@@ -14,14 +14,42 @@ SHORTEST_SECRET = 4
 """Shorter values are left alone in running text: taking every "a" out of a log helps nobody."""
 
 # A field of a tokenizer (pad_token, eos_token) is no credential.
-_HARMLESS_TOKENS = frozenset({
-    "additional", "audio", "bos", "class", "cls", "decoder", "end", "eos", "image", "mask", "next", "pad", "sep",
-    "special", "start", "stop", "unk", "video",
-})
-_SECRET_WORDS = frozenset({
-    "password", "passwd", "passphrase", "secret", "secrets", "apikey", "authorization", "credential", "credentials",
-    "cookie",
-})
+_HARMLESS_TOKENS = frozenset(
+    {
+        "additional",
+        "audio",
+        "bos",
+        "class",
+        "cls",
+        "decoder",
+        "end",
+        "eos",
+        "image",
+        "mask",
+        "next",
+        "pad",
+        "sep",
+        "special",
+        "start",
+        "stop",
+        "unk",
+        "video",
+    }
+)
+_SECRET_WORDS = frozenset(
+    {
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "secrets",
+        "apikey",
+        "authorization",
+        "credential",
+        "credentials",
+        "cookie",
+    }
+)
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key")})
 _TOKEN_OWNERS = frozenset({"access", "api", "auth", "bearer", "hf", "hub", "refresh"})
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")

@@ -72,7 +72,9 @@ def ladder(case: Case, way: Way, reasons: tuple[Sentence, ...]) -> Iterator[Step
 def _why(remedy: Remedy, here: Step, there: Step) -> Sentence:
     return say(
         f"reason.{remedy.name}_remedy",
-        needed=in_bytes(here.needed), free=in_bytes(here.room), lower=in_bytes(there.needed),
+        needed=in_bytes(here.needed),
+        free=in_bytes(here.room),
+        lower=in_bytes(there.needed),
     )
 
 

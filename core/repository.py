@@ -77,9 +77,7 @@ def choose_weights(files: Sequence[RepoFile]) -> tuple[RepoFile, ...]:
         (file, match) for file in _within_reach(files) if (match := _WEIGHTS.fullmatch(PurePosixPath(file.name).name))
     ]
     whole = {(_folder(file), match["stem"]) for file, match in found if not match["shard"]}
-    return tuple(
-        file for file, match in found if not match["shard"] or (_folder(file), match["stem"]) not in whole
-    )
+    return tuple(file for file, match in found if not match["shard"] or (_folder(file), match["stem"]) not in whole)
 
 
 def choose_companions(files: Sequence[RepoFile]) -> tuple[RepoFile, ...]:

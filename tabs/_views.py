@@ -81,7 +81,7 @@ class HeatMap:
 
 
 def heat_map(given: HeatMap, language: str) -> str:
-    """Draw values as coloured cells, each with its number for mouse and screen reader; long ones are cut, and say so."""
+    """Draw values as coloured cells, each with its number for mouse and screen reader; a large map is cut."""
     columns = given.columns[:HEAT_MAP_SIDE]
     head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in columns)
     body = "".join(
@@ -90,8 +90,9 @@ def heat_map(given: HeatMap, language: str) -> str:
     )
     longest = max(len(given.rows), len(given.columns))
     cut = say("say.heat_map_cut", shown=HEAT_MAP_SIDE, length=longest)
-    table_ = f'<div class="table-scroll"><table class="heat"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    return table_ + (notes([cut], language) if longest > HEAT_MAP_SIDE else "")
+    parts = f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody>"
+    drawn = f'<div class="table-scroll"><table class="heat">{parts}</table></div>'
+    return drawn + (notes([cut], language) if longest > HEAT_MAP_SIDE else "")
 
 
 def _cells(given: HeatMap, values: Sequence[float]) -> str:

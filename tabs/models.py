@@ -26,14 +26,19 @@ TITLE = "tab.models"
 LOOK_SECONDS = 2.0
 
 
-def build(atelier: Atelier, page: gr.Blocks, tab: gr.Tab) -> None:
+def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
     """Lay out ledger, plan and diagnosis, and wire them."""
     ledger = gr.HTML(label="view", elem_id="models-ledger")
     ledger_json = gr.JSON(label="result", visible=False)
     with gr.Row():
         resident = gr.Dropdown(
-            choices=[], value="", allow_custom_value=True, label=word("field.resident"),
-            info=word("field.resident.info"), elem_id="models-resident", scale=3,
+            choices=[],
+            value="",
+            allow_custom_value=True,
+            label=word("field.resident"),
+            info=word("field.resident.info"),
+            elem_id="models-resident",
+            scale=3,
         )
         unload = gr.Button(word("unload"), elem_id="models-unload", scale=1)
         unload_all = gr.Button(word("unload_all"), elem_id="models-unload-all", scale=1)
@@ -74,7 +79,9 @@ def build(atelier: Atelier, page: gr.Blocks, tab: gr.Tab) -> None:
     look_up(resident.focus, _choices, Endpoint("models_choices_again", {}, [resident, timer], public=False), **quiet)
     look_up(unload.click, _unload, Endpoint("models_unload", {"resident": resident}, [freed, freed_json]))
     look_up(unload_all.click, _unload_all, Endpoint("models_unload_all", {}, [freed, freed_json]))
-    compute(diagnosis.click, _diagnosis, Endpoint("model_diagnosis", {"resident": resident}, [diagnosed, *diagnosed_json]))
+    compute(
+        diagnosis.click, _diagnosis, Endpoint("model_diagnosis", {"resident": resident}, [diagnosed, *diagnosed_json])
+    )
 
 
 def _build_plan(atelier: Atelier) -> None:
@@ -87,8 +94,12 @@ def _build_plan(atelier: Atelier) -> None:
     first = next(iter(TASKS))
     with gr.Row():
         model = gr.Dropdown(
-            choices=model_choices(first), value=TASKS[first].starter, allow_custom_value=True,
-            label=word("field.model"), info=word("field.model.info"), elem_id="model_plan-model",
+            choices=model_choices(first),
+            value=TASKS[first].starter,
+            allow_custom_value=True,
+            label=word("field.model"),
+            info=word("field.model.info"),
+            elem_id="model_plan-model",
         )
         task = gr.Dropdown(choices=list(TASKS), value=first, label=word("field.task"), elem_id="model_plan-task")
     with gr.Row():
@@ -106,7 +117,16 @@ def _resident_choices(atelier: Atelier) -> Any:
 
 
 LEDGER_COLUMNS = (
-    "model", "revision", "device", "dtype", "attention", "predicted", "measured", "state", "next", "why",
+    "model",
+    "revision",
+    "device",
+    "dtype",
+    "attention",
+    "predicted",
+    "measured",
+    "state",
+    "next",
+    "why",
 )
 
 

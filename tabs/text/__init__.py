@@ -8,7 +8,16 @@ from core.atelier import Atelier
 from core.tasks.text.options import WISHES, ModelOptions
 from tabs._form import control
 from tabs._language import word
-from tabs.text import attention, batch, classification, embeddings, entities, question_answering, summarization, zero_shot
+from tabs.text import (
+    attention,
+    batch,
+    classification,
+    embeddings,
+    entities,
+    question_answering,
+    summarization,
+    zero_shot,
+)
 
 TITLE = "tab.text"
 
@@ -18,9 +27,7 @@ PANELS = (classification, zero_shot, entities, question_answering, summarization
 def build(atelier: Atelier, page: gr.Blocks, _: gr.Tab) -> None:
     """Lay out one panel a task, and under them how the models shall run."""
     with gr.Accordion(word("text.placement"), open=False, render=False) as placement, gr.Row():
-        wishes = {
-            name: control(ModelOptions, name) for name in WISHES
-        }
+        wishes = {name: control(ModelOptions, name) for name in WISHES}
     with gr.Tabs():
         for panel in PANELS:
             with gr.Tab(word(panel.TITLE), id=panel.TITLE):

@@ -132,20 +132,29 @@ def _fields(_: Visit, task: str) -> tuple[Any, Any, Any]:
 def _inputs() -> dict[str, Any]:
     task = next(iter(ROW_TASKS))
     return {
-        "file": gr.File(
-            label=word("field.file"), file_types=list(FORMATS), elem_id=f"{API_NAME}-file"
-        ),
+        "file": gr.File(label=word("field.file"), file_types=list(FORMATS), elem_id=f"{API_NAME}-file"),
         "column": gr.Dropdown(
-            choices=[], value="", allow_custom_value=True, label=word("field.column"), info=word("field.column.info"),
+            choices=[],
+            value="",
+            allow_custom_value=True,
+            label=word("field.column"),
+            info=word("field.column.info"),
             elem_id=f"{API_NAME}-column",
         ),
         "task": gr.Dropdown(
-            choices=list(ROW_TASKS), value=task, label=word("field.task"), allow_custom_value=True,
+            choices=list(ROW_TASKS),
+            value=task,
+            label=word("field.task"),
+            allow_custom_value=True,
             elem_id=f"{API_NAME}-task",
         ),
         "model": gr.Dropdown(
-            choices=model_choices(task), value=TASKS[task].starter, allow_custom_value=True, label=word("field.model"),
-            info=word("field.model.info"), elem_id=f"{API_NAME}-model",
+            choices=model_choices(task),
+            value=TASKS[task].starter,
+            allow_custom_value=True,
+            label=word("field.model"),
+            info=word("field.model.info"),
+            elem_id=f"{API_NAME}-model",
         ),
         "labels": control(TextBatchSettings, "labels", visible=False, elem_id=f"{API_NAME}-labels"),
         "question": control(TextBatchSettings, "question", visible=False, elem_id=f"{API_NAME}-question"),

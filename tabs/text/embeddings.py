@@ -19,7 +19,10 @@ from tabs._views import HeatMap, heat_map, table
 from tabs.text._panel import Examples, TextTask, lay_out
 
 TITLE = "task.feature_extraction"
-LINES = "A cat sleeps on the sofa.\nThe kitten naps on a cushion.\nStock prices fell on Monday.\nShares lost value this week."
+LINES = (
+    "A cat sleeps on the sofa.\nThe kitten naps on a cushion.\n"
+    "Stock prices fell on Monday.\nShares lost value this week."
+)
 EXAMPLES = Examples(["query", "text"], [["news about money", LINES], ["", LINES]])
 
 

@@ -19,8 +19,10 @@ from tabs.text._panel import Examples, TextTask, lay_out
 
 TITLE = "task.question_answering"
 CONTEXT = (
-    "The Joseon dynasty was founded by Yi Seong-gye in July 1392 and was replaced by the Korean Empire in October 1897. "
-    "Its capital, Hanyang, is today's Seoul. Hangul, the Korean alphabet, was created in 1443 under King Sejong the Great."
+    "The Joseon dynasty was founded by Yi Seong-gye in July 1392 and was replaced by the Korean Empire in October "
+    "1897. "
+    "Its capital, Hanyang, is today's Seoul. Hangul, the Korean alphabet, was created in 1443 under King Sejong "
+    "the Great."
 )
 EXAMPLES = Examples(
     ["question", "context"],

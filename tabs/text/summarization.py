@@ -13,10 +13,11 @@ from tabs.text._panel import Examples, TextTask, lay_out
 
 TITLE = "task.summarization"
 STORY = (
-    "The city council voted on Tuesday to close the old harbour bridge for two years of repairs. Engineers found cracks in "
-    "four of its nine pillars last spring. Until the bridge opens again, a free ferry will carry walkers and cyclists every "
-    "ten minutes. Shop owners on the north bank fear that fewer visitors will come. The repairs will cost 48 million euros, "
-    "most of it paid by the state. The mayor promised that the bridge will keep its green lamps."
+    "The city council voted on Tuesday to close the old harbour bridge for two years of repairs. Engineers found "
+    "cracks in four of its nine pillars last spring. Until the bridge opens again, a free ferry will carry walkers "
+    "and cyclists every ten minutes. Shop owners on the north bank fear that fewer visitors will come. The repairs "
+    "will cost 48 million euros, most of it paid by the state. The mayor promised that the bridge will keep its "
+    "green lamps."
 )
 EXAMPLES = Examples(["text"], [[STORY]])
 

@@ -41,7 +41,9 @@ def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
 def _main() -> dict[str, Any]:
     return {
         "text": control(ZeroShotClassificationSettings, "text", lines=4, elem_id="zero_shot_classification-text"),
-        "labels": control(ZeroShotClassificationSettings, "labels", elem_id="zero_shot_classification-labels", value=None),
+        "labels": control(
+            ZeroShotClassificationSettings, "labels", elem_id="zero_shot_classification-labels", value=None
+        ),
     }
 
 

@@ -36,10 +36,18 @@ def test_each_line_is_a_gpu_in_bytes() -> None:
     assert ampere.compute_capability == (8, 0)
 
 
-@pytest.mark.parametrize("text", [
-    "", "\n\n", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
-    "0, Jetson, [N/A], [N/A], 8.7, GPU-1\n", "0, T4, 15360\n", "x, T4, 1, 1, 7.5, GPU-1\n", "0, T4, 1, 1, seven, GPU-1",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n\n",
+        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
+        "0, Jetson, [N/A], [N/A], 8.7, GPU-1\n",
+        "0, T4, 15360\n",
+        "x, T4, 1, 1, 7.5, GPU-1\n",
+        "0, T4, 1, 1, seven, GPU-1",
+    ],
+)
 def test_garbage_is_no_gpu(text: str) -> None:
     """A line that cannot be understood is left out instead of guessed at."""
     assert parse_nvidia_smi(text) == {}
@@ -94,8 +102,12 @@ def test_the_build_stands_in_torch_version_py(cuda: str, xpu: str, expected: tup
 
 @pytest.mark.parametrize(
     ("version", "expected"),
-    [("2.13.0+cpu", (False, False)), ("2.13.0+cu130", (True, False)), ("2.13.0", (True, False)),
-     ("2.13.0+xpu", (False, True))],
+    [
+        ("2.13.0+cpu", (False, False)),
+        ("2.13.0+cu130", (True, False)),
+        ("2.13.0", (True, False)),
+        ("2.13.0+xpu", (False, True)),
+    ],
 )
 def test_the_build_stands_in_the_wheel_version(version: str, expected: tuple[bool, bool]) -> None:
     """The local part of a wheel's version names the build."""

@@ -169,7 +169,11 @@ def t5() -> tuple[type, Any]:
 def llama() -> tuple[type, Any]:
     """Return the class and configuration of a tiny LLaMA whose 6 heads share 2 key/value heads."""
     config = transformers.LlamaConfig(
-        vocab_size=50, hidden_size=48, num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2,
+        vocab_size=50,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=6,
+        num_key_value_heads=2,
         intermediate_size=64,
     )
     return transformers.LlamaModel, config
@@ -212,7 +216,14 @@ def test_decoding_with_a_cache(family: Any) -> None:
     written = []
     for name in (register(), "sdpa"):
         model.set_attn_implementation(name)
-        written.append(model.generate(
-            input_ids=ids, attention_mask=mask, max_new_tokens=12, min_new_tokens=12, do_sample=False, pad_token_id=0
-        ))
+        written.append(
+            model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=12,
+                min_new_tokens=12,
+                do_sample=False,
+                pad_token_id=0,
+            )
+        )
     assert written[0].tolist() == written[1].tolist()

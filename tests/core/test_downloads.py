@@ -142,7 +142,7 @@ def test_passing_refusals_are_retried(hub: Hub, model: Path, server: FakeHub) ->
     """A server that is busy for a moment does not end a download."""
     repository = hub.look_up("org/name")
     for name in ("config.json", "tokenizer.json", "vocab.txt"):
-        hub._api.hf_hub_download("org/name", name, revision=repository.commit, cache_dir=hub.cache)  # noqa: SLF001
+        hub._api.hf_hub_download("org/name", name, revision=repository.commit, cache_dir=hub.cache)
     server.refuse(503, times=2)
     assert (hub.download(repository) / WEIGHTS).read_bytes() == (model / WEIGHTS).read_bytes()
 

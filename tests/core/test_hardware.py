@@ -36,7 +36,7 @@ def test_the_best_device_has_the_most_free_memory() -> None:
 
 
 def test_a_device_is_found_by_label_or_kind() -> None:
-    """"cuda" means the freest of them; a device that is not there is refused with those that are."""
+    """Plain cuda means the freest of them; a device that is not there is refused with those that are."""
     machine = Hardware((SMALL, LARGE, CPU), cores=4)
     assert (machine.device("cuda:0"), machine.device("cuda"), machine.device("cpu")) == (SMALL, LARGE, CPU)
     with pytest.raises(InvalidInput, match="cuda:0, cuda:1, cpu"):
@@ -92,7 +92,9 @@ def test_sysctl() -> None:
 def test_the_allocator_counts_its_cache_as_free() -> None:
     """A loaded PyTorch answers for itself; one that has not touched the GPU is not woken."""
     cuda = SimpleNamespace(
-        is_initialized=lambda: True, memory_reserved=lambda _: 30, memory_allocated=lambda _: 10,
+        is_initialized=lambda: True,
+        memory_reserved=lambda _: 30,
+        memory_allocated=lambda _: 10,
         mem_get_info=lambda _: (100, 200),
     )
     assert free_by_allocator(SMALL, SimpleNamespace(cuda=cuda)) == 120  # type: ignore[arg-type]
@@ -110,5 +112,5 @@ def test_looking_at_the_machine_loads_no_pytorch() -> None:
         "machine = probe(); free_memory(machine.cpu)\n"
         "print('torch' in sys.modules, machine.cpu.free_bytes > 0, machine.cores > 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True", "True"]

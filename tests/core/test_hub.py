@@ -149,5 +149,5 @@ def test_no_other_host(server: FakeHub, hub: Hub, model: Path, monkeypatch: pyte
 def test_import_is_light() -> None:
     """Importing the module loads neither torch nor huggingface_hub."""
     check = "import sys, core.hub; print({'torch', 'huggingface_hub', 'httpx2'} & set(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)  # noqa: S603
+    answer = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"

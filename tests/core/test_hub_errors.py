@@ -14,7 +14,7 @@ from core.hub import Hub
 from tests.fakes.hub_server import FakeHub
 from tests.fakes.models import cluttered_repository
 
-TOKEN = "hf_verysecretindeed"  # noqa: S105 the fake's own
+TOKEN = "hf_verysecretindeed"
 
 
 @pytest.fixture
@@ -107,13 +107,16 @@ def test_refused_token(server: FakeHub, model: Path, tmp_path: Path) -> None:
         Hub(server.endpoint, tmp_path / "cache", "hf_unknown").look_up("org/name")
 
 
-@pytest.mark.parametrize(("status", "kind", "words"), [
-    (403, errors.HubGated, "lacks the right"),
-    (429, errors.HubUnreachable, "in 7 seconds"),
-    (500, errors.HubUnreachable, "status 500"),
-    (503, errors.HubUnreachable, "status 503"),
-    (418, errors.HubError, "status 418"),
-])
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (403, errors.HubGated, "lacks the right"),
+        (429, errors.HubUnreachable, "in 7 seconds"),
+        (500, errors.HubUnreachable, "status 500"),
+        (503, errors.HubUnreachable, "status 503"),
+        (418, errors.HubError, "status 418"),
+    ],
+)
 def test_refusals(server: FakeHub, hub: Hub, status: int, kind: type[Exception], words: str) -> None:
     """Every other refusal has a sentence of its own."""
     server.refuse(status, Retry_After="7")
@@ -184,6 +187,6 @@ def test_token_never_leaks(
 def test_malformed_token() -> None:
     """A token that no header could carry is refused without being shown."""
     with pytest.raises(errors.InvalidInput) as refused:
-        Hub(token="hf_secret part\nmore")  # noqa: S106
+        Hub(token="hf_secret part\nmore")
     assert "hf_secret" not in told(refused.value).split("Traceback")[0]
     assert "hf_secret" not in str(refused.value)

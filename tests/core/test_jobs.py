@@ -188,6 +188,7 @@ def test_follow_gives_only_what_is_new(jobs: Jobs) -> None:
 
 def test_two_readers_each_see_everything(jobs: Jobs, tmp_path: Path) -> None:
     """Two browsers that follow at their own pace, one through another instance, get the same complete story."""
+
     def work(job: JobHandle) -> None:
         for row in range(3000):
             job.emit("row", row)
@@ -307,6 +308,7 @@ def test_double_click_starts_once(jobs: Jobs) -> None:
 
 def test_failing_work_says_what_and_logs_where(jobs: Jobs) -> None:
     """An unexpected exception ends as failed with its type and message; the traceback is in the log."""
+
     def work(job: JobHandle) -> None:
         job.log("reading\nthe file")
         raise KeyError("column")
@@ -321,6 +323,7 @@ def test_failing_work_says_what_and_logs_where(jobs: Jobs) -> None:
 
 def test_even_system_exit_ends_the_job_and_not_the_line(jobs: Jobs) -> None:
     """A library that calls sys.exit fails its own job; the next one still runs."""
+
     def work(_: JobHandle) -> None:
         raise SystemExit(3)
 
@@ -330,6 +333,7 @@ def test_even_system_exit_ends_the_job_and_not_the_line(jobs: Jobs) -> None:
 
 def test_a_sentence_survives_the_disk(jobs: Jobs, tmp_path: Path) -> None:
     """An error of ours is kept as key and values, so that a later server can say it in any language."""
+
     def work(_: JobHandle) -> None:
         raise InvalidInput("error.text_too_long", name="row 7", length=60_000, limit=50_000)
 
@@ -338,7 +342,8 @@ def test_a_sentence_survives_the_disk(jobs: Jobs, tmp_path: Path) -> None:
     error = Jobs(tmp_path / "jobs").view(job).error
     assert error is not None
     assert (error.key, dict(error.values)) == (
-        "error.text_too_long", {"name": "row 7", "length": 60_000, "limit": 50_000}
+        "error.text_too_long",
+        {"name": "row 7", "length": 60_000, "limit": 50_000},
     )
     assert "60,000" in str(error)
 
@@ -356,6 +361,7 @@ def test_a_sentence_nobody_knows_any_more_keeps_its_words(jobs: Jobs) -> None:
 
 def test_a_sentence_with_numbers_of_another_library_survives(jobs: Jobs) -> None:
     """NumPy numbers in an error are numbers on disk too, so that the sentence can still group their digits."""
+
     def work(_: JobHandle) -> None:
         raise InvalidInput("error.text_too_long", name="row 7", length=np.int64(60_000), limit=np.int32(50_000))
 
@@ -366,6 +372,7 @@ def test_a_sentence_with_numbers_of_another_library_survives(jobs: Jobs) -> None
 
 def test_an_exception_that_cannot_be_printed_still_ends_the_job(jobs: Jobs) -> None:
     """Even an exception whose own text fails is written down as a failure, and the line goes on."""
+
     class MuteError(Exception):
         def __str__(self) -> str:
             raise RuntimeError
@@ -380,6 +387,7 @@ def test_an_exception_that_cannot_be_printed_still_ends_the_job(jobs: Jobs) -> N
 
 def test_cancelled_by_the_work_itself(jobs: Jobs) -> None:
     """Cancelled raised anywhere in the work is the state cancelled."""
+
     def work(_: JobHandle) -> None:
         raise Cancelled("error.cancelled")
 
@@ -414,6 +422,7 @@ def test_lost_events_never_break_the_work(jobs: Jobs) -> None:
 @needs_full_device
 def test_a_full_disk_is_a_sentence(jobs: Jobs) -> None:
     """Work that finds no room left fails with a sentence that says what to do."""
+
     def work(_: JobHandle) -> None:
         with Path("/dev/full").open("w") as file:
             file.write("x" * 100_000)
@@ -472,6 +481,7 @@ def test_a_zombie_is_not_alive() -> None:
 
 def test_a_torn_last_line_counts_as_never_written(jobs: Jobs) -> None:
     """Half a line at the end of the events is ignored, in following and in the view."""
+
     def work(job: JobHandle) -> None:
         job.report(Progress("score", 1, 9))
         job.report(Progress("score", 2, 9))
@@ -551,7 +561,11 @@ def test_secrets_are_nowhere_on_disk(jobs: Jobs, monkeypatch: pytest.MonkeyPatch
                 assert secret not in file.read_text(), (file.name, secret)
     held = jobs.view(job, "visitor-cookie").settings
     assert held == {
-        "model": "starter", "hf_token": "[removed]", "api_key": "[removed]", "pad_token": "<pad>", "max_new_tokens": 50
+        "model": "starter",
+        "hf_token": "[removed]",
+        "api_key": "[removed]",
+        "pad_token": "<pad>",
+        "max_new_tokens": 50,
     }
 
 

@@ -39,46 +39,58 @@ def test_without_a_group_the_machine_decides(tmp_path: Path) -> None:
 
 def test_version_2_limit_counts_cached_files_as_free(tmp_path: Path) -> None:
     """Free is the limit less the usage, and pages of files that the kernel may drop are not usage."""
-    roots = machine(tmp_path, {
-        "proc/self/cgroup": "0::/\n",
-        "cgroup/memory.max": f"{2 * GB}\n",
-        "cgroup/memory.current": f"{3 * GB // 2}\n",
-        "cgroup/memory.stat": f"anon {GB // 2}\ninactive_file {GB}\nactive_file 5\n",
-    })
+    roots = machine(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/\n",
+            "cgroup/memory.max": f"{2 * GB}\n",
+            "cgroup/memory.current": f"{3 * GB // 2}\n",
+            "cgroup/memory.stat": f"anon {GB // 2}\ninactive_file {GB}\nactive_file 5\n",
+        },
+    )
     memory = main_memory(roots)
     assert (memory.total, memory.free) == (2 * GB, 3 * GB // 2)
 
 
 def test_version_1_sums_the_children(tmp_path: Path) -> None:
     """Version 1 is read from its own folder and files; what can go is total_inactive_file."""
-    roots = machine(tmp_path, {
-        "proc/self/cgroup": "4:memory:/box/one\n3:cpuset:/\n0::/\n",
-        "cgroup/memory/box/one/memory.limit_in_bytes": f"{4 * GB}",
-        "cgroup/memory/box/one/memory.usage_in_bytes": f"{3 * GB}",
-        "cgroup/memory/box/one/memory.stat": f"inactive_file 1\ntotal_inactive_file {GB}\n",
-    })
+    roots = machine(
+        tmp_path,
+        {
+            "proc/self/cgroup": "4:memory:/box/one\n3:cpuset:/\n0::/\n",
+            "cgroup/memory/box/one/memory.limit_in_bytes": f"{4 * GB}",
+            "cgroup/memory/box/one/memory.usage_in_bytes": f"{3 * GB}",
+            "cgroup/memory/box/one/memory.stat": f"inactive_file 1\ntotal_inactive_file {GB}\n",
+        },
+    )
     memory = main_memory(roots)
     assert (memory.total, memory.free) == (4 * GB, 2 * GB)
 
 
 def test_a_limit_further_out_counts_too(tmp_path: Path) -> None:
     """A group without a limit of its own obeys the one around it."""
-    roots = machine(tmp_path, {
-        "proc/self/cgroup": "0::/slice/service\n",
-        "cgroup/slice/service/memory.max": "max\n",
-        "cgroup/slice/memory.max": f"{GB}\n",
-        "cgroup/slice/memory.current": "0\n",
-    })
+    roots = machine(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/slice/service\n",
+            "cgroup/slice/service/memory.max": "max\n",
+            "cgroup/slice/memory.max": f"{GB}\n",
+            "cgroup/slice/memory.current": "0\n",
+        },
+    )
     assert main_memory(roots).free == GB
 
 
 def test_a_container_sees_its_own_group_as_the_root(tmp_path: Path) -> None:
     """Where the named folder does not exist inside the container, the root folder's limit holds."""
-    roots = machine(tmp_path, {
-        "proc/self/cgroup": "4:memory:/docker/abc\n",
-        "cgroup/memory/memory.limit_in_bytes": f"{2 * GB}",
-        "cgroup/memory/memory.usage_in_bytes": f"{GB}",
-    })
+    roots = machine(
+        tmp_path,
+        {
+            "proc/self/cgroup": "4:memory:/docker/abc\n",
+            "cgroup/memory/memory.limit_in_bytes": f"{2 * GB}",
+            "cgroup/memory/memory.usage_in_bytes": f"{GB}",
+        },
+    )
     assert main_memory(roots).free == GB
 
 
@@ -147,10 +159,13 @@ def test_quotas(version_2: str, quota: str, period: str, cores: float | None) ->
     assert parse_quota(version_2, quota, period) == cores
 
 
-@pytest.mark.parametrize("files", [
-    {"cgroup/cpu.max": "50000 100000"},
-    {"cgroup/cpu/cpu.cfs_quota_us": "150000", "cgroup/cpu/cpu.cfs_period_us": "100000"},
-])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"cgroup/cpu.max": "50000 100000"},
+        {"cgroup/cpu/cpu.cfs_quota_us": "150000", "cgroup/cpu/cpu.cfs_period_us": "100000"},
+    ],
+)
 def test_a_quota_bounds_the_cores(tmp_path: Path, files: dict[str, str]) -> None:
     """Half a core is still one, and one and a half are one: a thread more would only wait."""
     assert usable_cores(machine(tmp_path, files)) == 1

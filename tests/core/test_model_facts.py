@@ -9,12 +9,17 @@ import pytest
 from core.model_facts import ModelFacts, facts_from_config, image_working, text_working
 
 BERT = {
-    "architectures": ["BertForSequenceClassification"], "hidden_size": 384, "num_hidden_layers": 6,
-    "num_attention_heads": 12, "vocab_size": 30522,
+    "architectures": ["BertForSequenceClassification"],
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 12,
+    "vocab_size": 30522,
 }
 STABLE_DIFFUSION = {
-    "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1",
-    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+    "_class_name": "StableDiffusionPipeline",
+    "_diffusers_version": "0.42.1",
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
 }
 FLUX = {"_class_name": "FluxPipeline", "transformer": ["diffusers", "Flux"], "vae": ["diffusers", "AutoencoderKL"]}
 

@@ -41,8 +41,12 @@ MINILM = ModelFacts(22_700_000, 90_900_000)
 LLAMA_8B = ModelFacts(8_030_000_000, 16_060_000_000, "decoder", embedding_parameters=1_050_000_000)
 QWEN_14B = ModelFacts(14_800_000_000, 29_600_000_000, "decoder")
 SD_15 = ModelFacts(
-    1_066_000_000, 2_132_000_000, "diffusion", ("sdpa", "eager", "sliced"),
-    largest_component_parameters=860_000_000, vae=True,
+    1_066_000_000,
+    2_132_000_000,
+    "diffusion",
+    ("sdpa", "eager", "sliced"),
+    largest_component_parameters=860_000_000,
+    vae=True,
 )
 OLD_UNET = replace(SD_15, attention=("eager", "sliced"))
 MODELS = (MINILM, replace(MINILM, bf16_agrees=True), LLAMA_8B, QWEN_14B, SD_15, OLD_UNET)
@@ -174,8 +178,13 @@ def test_a_budget_bounds_what_is_free() -> None:
         plan(MINILM, LAPTOP, Wish(), budget_bytes=100_000_000)
 
 
-REMEDIES = ["vae_slicing_remedy", "vae_tiling_remedy", "offload_model_remedy", "slicing_remedy",
-            "offload_sequential_remedy"]
+REMEDIES = [
+    "vae_slicing_remedy",
+    "vae_tiling_remedy",
+    "offload_model_remedy",
+    "slicing_remedy",
+    "offload_sequential_remedy",
+]
 TWO_LARGE_IMAGES = image_working(1024, 1024, images=2)
 
 

@@ -50,8 +50,15 @@ def test_words_that_only_look_alike_stay(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "held"),
     [
-        ("token", "x1"), ("hfToken", "x1"), ("HF_TOKEN", "x1"), ("api-key", "x1"), ("password", 1234),
-        ("client_secret", ["x1"]), ("access_tokens", ["x1"]), ("Authorization", "x1"), ("accessKey", "x1"),
+        ("token", "x1"),
+        ("hfToken", "x1"),
+        ("HF_TOKEN", "x1"),
+        ("api-key", "x1"),
+        ("password", 1234),
+        ("client_secret", ["x1"]),
+        ("access_tokens", ["x1"]),
+        ("Authorization", "x1"),
+        ("accessKey", "x1"),
     ],
 )
 def test_secret_names_lose_their_values(name: str, held: Any) -> None:
@@ -62,9 +69,18 @@ def test_secret_names_lose_their_values(name: str, held: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "held"),
     [
-        ("max_new_tokens", 50), ("pad_token", "<pad>"), ("eos_token", "</s>"), ("tokens", ["the", "cat"]),
-        ("tokenizer", "bert"), ("token", None), ("token", ""), ("use_token", True), ("monkey", "x"), ("key", "x"),
-        ("additional_special_tokens", ["<a>"]), ("token_type_ids", [0, 1]),
+        ("max_new_tokens", 50),
+        ("pad_token", "<pad>"),
+        ("eos_token", "</s>"),
+        ("tokens", ["the", "cat"]),
+        ("tokenizer", "bert"),
+        ("token", None),
+        ("token", ""),
+        ("use_token", True),
+        ("monkey", "x"),
+        ("key", "x"),
+        ("additional_special_tokens", ["<a>"]),
+        ("token_type_ids", [0, 1]),
     ],
 )
 def test_harmless_names_keep_theirs(name: str, held: Any) -> None:

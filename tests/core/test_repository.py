@@ -12,18 +12,32 @@ def files(*names: str) -> list[RepoFile]:
     return [RepoFile(name, 1) for name in names]
 
 
-@pytest.mark.parametrize(("names", "chosen"), [
-    (("model.safetensors", "model.fp16.safetensors", "consolidated.safetensors"), {"model.safetensors"}),
-    (("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "consolidated.safetensors"),
-     {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}),
-    (("model.safetensors", "model-00001-of-00001.safetensors"), {"model.safetensors"}),
-    (("adapter_model.safetensors", "adapter_config.json", "checkpoint-5/adapter_model.safetensors"),
-     {"adapter_model.safetensors"}),
-    (("model_index.json", "sd.safetensors", "text_encoder/model.safetensors",
-      "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"),
-     {"unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"}),
-    (("../model.safetensors", "/model.safetensors", "a\\model.safetensors"), set()),
-])
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (("model.safetensors", "model.fp16.safetensors", "consolidated.safetensors"), {"model.safetensors"}),
+        (
+            ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "consolidated.safetensors"),
+            {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"},
+        ),
+        (("model.safetensors", "model-00001-of-00001.safetensors"), {"model.safetensors"}),
+        (
+            ("adapter_model.safetensors", "adapter_config.json", "checkpoint-5/adapter_model.safetensors"),
+            {"adapter_model.safetensors"},
+        ),
+        (
+            (
+                "model_index.json",
+                "sd.safetensors",
+                "text_encoder/model.safetensors",
+                "unet/diffusion_pytorch_model.safetensors",
+                "unet/diffusion_pytorch_model.fp16.safetensors",
+            ),
+            {"unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"},
+        ),
+        (("../model.safetensors", "/model.safetensors", "a\\model.safetensors"), set()),
+    ],
+)
 def test_choice_of_weights(names: tuple[str, ...], chosen: set[str]) -> None:
     """Of all safetensors, only those that the libraries load are chosen."""
     assert {file.name for file in choose_weights(files(*names))} == chosen
@@ -36,12 +50,15 @@ def test_choice_of_companions() -> None:
     assert {file.name for file in choose_companions(files(*wanted, *clutter))} == wanted
 
 
-@pytest.mark.parametrize(("names", "complete"), [
-    ((), False),
-    (("model.safetensors",), True),
-    (("model-00001-of-00002.safetensors",), False),
-    (("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"), True),
-])
+@pytest.mark.parametrize(
+    ("names", "complete"),
+    [
+        ((), False),
+        (("model.safetensors",), True),
+        (("model-00001-of-00002.safetensors",), False),
+        (("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"), True),
+    ],
+)
 def test_completeness(names: tuple[str, ...], complete: bool) -> None:
     """A missing shard is noticed by the number in the others' names."""
     assert is_complete(files(*names)) is complete

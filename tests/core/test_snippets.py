@@ -317,7 +317,7 @@ def test_cut_text_is_cut_alike() -> None:
 # -- texts that try to break out ------------------------------------------------------------------------------------
 
 NASTY = (
-    'say "hi" and \'bye\' """ \'\'\' \\',
+    "say \"hi\" and 'bye' \"\"\" ''' \\",
     "$(touch pwned) `touch pwned` ; touch pwned & | > pwned",
     "'; touch pwned; echo '",
     "line one\nline two\r\n\tthree\x00\x1b[31m",

@@ -138,7 +138,8 @@ class FakeHub:
         """Return the requests of this method for this file that reached the content (not the redirects to it)."""
         ends = (f"/content/{name}",) if is_large(name) and method == "GET" else (f"/{name}",)
         return [
-            request for request in self.requests
+            request
+            for request in self.requests
             if request.method == method and urlsplit(request.path).path.endswith(ends)
         ]
 
@@ -159,9 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        self.hub.requests.append(Request(
-            self.command, self.path, self.headers["Range"], self.headers["Host"], self.headers["Authorization"]
-        ))
+        self.hub.requests.append(
+            Request(self.command, self.path, self.headers["Range"], self.headers["Host"], self.headers["Authorization"])
+        )
         refusal = self.hub.refusals.pop(0) if self.hub.refusals else self.hub.always
         if refusal:
             self._send(*refusal)
@@ -224,12 +225,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_content(content, name, {"ETag": f'"{git_hash(content)}"', "X-Repo-Commit": commit})
 
     def _redirect(self, repo_id: str, name: str, commit: str, content: bytes) -> None:
-        self._send(302, b"", {
-            "Location": f"http://localhost:{self.hub.port}/{repo_id}/content/{name}?signature=x",
-            "X-Repo-Commit": commit,
-            "X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"',
-            "X-Linked-Size": str(len(content)),
-        })
+        self._send(
+            302,
+            b"",
+            {
+                "Location": f"http://localhost:{self.hub.port}/{repo_id}/content/{name}?signature=x",
+                "X-Repo-Commit": commit,
+                "X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"',
+                "X-Linked-Size": str(len(content)),
+            },
+        )
 
     def _content(self, repo_id: str, name: str) -> None:
         self._send_content((self.hub.repositories[repo_id].folder / name).read_bytes(), name, {})

@@ -19,8 +19,16 @@ WORDS = (
 ).split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 CLUTTER = (
-    "pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack", "modeling_x.py",
-    "README.md", "trainer_state.json", "model.fp16.safetensors", "onnx/model.onnx", "onnx/config.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "tf_model.h5",
+    "flax_model.msgpack",
+    "modeling_x.py",
+    "README.md",
+    "trainer_state.json",
+    "model.fp16.safetensors",
+    "onnx/model.onnx",
+    "onnx/config.json",
 )
 """What repositories hold beside what loading needs."""
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -101,7 +109,7 @@ def _write_tokenizer(folder: Path, vocabulary: Sequence[str]) -> None:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     ids = {token: index for index, token in enumerate(vocabulary)}
-    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))  # noqa: S106 not a secret
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
@@ -111,14 +119,18 @@ def _write_tokenizer(folder: Path, vocabulary: Sequence[str]) -> None:
         special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
     )
     tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({
-        "tokenizer_class": "BertTokenizer",
-        "do_lower_case": True,
-        "model_max_length": 128,
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    }))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(
+            {
+                "tokenizer_class": "BertTokenizer",
+                "do_lower_case": True,
+                "model_max_length": 128,
+                "pad_token": "[PAD]",
+                "unk_token": "[UNK]",
+                "cls_token": "[CLS]",
+                "sep_token": "[SEP]",
+                "mask_token": "[MASK]",
+            }
+        )
+    )
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")

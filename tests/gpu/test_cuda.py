@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,9 @@ TEXTS = ("I loved every minute of it.", "The plot is thin and the jokes fall fla
 
 
 @pytest.fixture
-def atelier(tmp_path: Path) -> Iterator[Atelier]:
+def atelier(tmp_path: Path) -> Atelier:
     """An instance of one's own."""
-    yield open_atelier(Settings(home=tmp_path))
+    return open_atelier(Settings(home=tmp_path))
 
 
 def _ask(atelier: Atelier, text: str, **options: str) -> tuple[str, str]:

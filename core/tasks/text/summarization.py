@@ -112,9 +112,7 @@ def _shorten(
     return (_write if writes else _pick)(text, settings, registry, model, lane)
 
 
-def _pick(
-    text: str, settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane
-) -> _Shortened:
+def _pick(text: str, settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane) -> _Shortened:
     """Take the most central sentences, each new to those before it; a text that is short enough stays whole."""
     spans = _sentences(text)
     encoder = as_encoder(model)

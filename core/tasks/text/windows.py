@@ -67,9 +67,7 @@ def windows(
 
 def _check_stride(whole: Any, which: int, cut: Cut) -> None:
     """Compare the stride with the narrowest window: what remains beside special tokens and the question."""
-    beside = max(
-        sum(part != which for part in whole.sequence_ids(place)) for place in range(len(whole["input_ids"]))
-    )
+    beside = max(sum(part != which for part in whole.sequence_ids(place)) for place in range(len(whole["input_ids"])))
     if cut.stride >= cut.size - beside:
         raise InvalidInput("error.stride_too_large", stride=cut.stride, window=max(cut.size - beside, 0))
 

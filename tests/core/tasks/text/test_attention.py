@@ -118,10 +118,18 @@ def test_a_layer_or_head_beyond_the_model(values: dict[str, int], number: str, r
         map_attention(asked(**values), registry)
 
 
-@pytest.mark.parametrize("values", [
-    {"text": ""}, {"text": " \n"}, {"text": "x" * 1_000_000}, {"text_pair": "x" * (LIMITS.text_characters + 1)},
-    {"layer": -1}, {"head": 1.5}, {"attention": "sdpa"},
-])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"text": ""},
+        {"text": " \n"},
+        {"text": "x" * 1_000_000},
+        {"text_pair": "x" * (LIMITS.text_characters + 1)},
+        {"layer": -1},
+        {"head": 1.5},
+        {"attention": "sdpa"},
+    ],
+)
 def test_bad_settings_are_refused(values: dict[str, Any]) -> None:
     """No text, endless texts, numbers below 0 or between, and attention without weights are refused."""
     with pytest.raises(InvalidInput):

@@ -193,11 +193,14 @@ def test_a_decoder_without_padding_token_gives_vectors(tmp_path: Path, registry:
 
 def test_a_model_without_hidden_states_is_refused(tmp_path: Path, registry: Registry) -> None:
     """A model whose output has no hidden states is refused in words."""
-    text = {"vocab_size": 30522, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-            "intermediate_size": 16}
-    transformers.DPRQuestionEncoder(
-        transformers.DPRConfig(**text, projection_dim=0)
-    ).save_pretrained(tmp_path)
+    text = {
+        "vocab_size": 30522,
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    transformers.DPRQuestionEncoder(transformers.DPRConfig(**text, projection_dim=0)).save_pretrained(tmp_path)
     tokenizer_for(tmp_path)
     with pytest.raises(WrongTask, match="no hidden states"):
         extract_features(asked("a cat", model=str(tmp_path)), registry)

@@ -59,8 +59,13 @@ def reference(settings: QuestionAnsweringSettings) -> list[dict[str, Any]]:
     tokenizer = AutoTokenizer.from_pretrained(settings.model)
     model = AutoModelForQuestionAnswering.from_pretrained(settings.model).eval()
     read = tokenizer(
-        settings.question, settings.context, truncation="only_second", max_length=min(settings.max_seq_len, 128),
-        stride=settings.doc_stride, return_overflowing_tokens=True, padding=False,
+        settings.question,
+        settings.context,
+        truncation="only_second",
+        max_length=min(settings.max_seq_len, 128),
+        stride=settings.doc_stride,
+        return_overflowing_tokens=True,
+        padding=False,
     )
     best: dict[str, dict[str, Any]] = {}
     nothing = []

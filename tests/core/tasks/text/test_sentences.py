@@ -69,7 +69,9 @@ def test_a_new_line_ends_a_sentence(line_break: str) -> None:
 def test_a_wrapped_line_goes_on() -> None:
     """A line that goes on in lower case was only wrapped; after an end mark or an empty line it was not."""
     assert pieces("This line\nwas wrapped.\nthis was not\n\nnor this") == [
-        "This line\nwas wrapped.", "this was not", "nor this",
+        "This line\nwas wrapped.",
+        "this was not",
+        "nor this",
     ]
 
 

@@ -103,8 +103,15 @@ def test_empty_and_endless_texts_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"sentences": 0}, {"sentences": 21}, {"sentences": 2.5}, {"min_length": 50, "max_length": 20},
-               {"num_beams": 99}, {"no_repeat_ngram_size": -1}]
+    "values",
+    [
+        {"sentences": 0},
+        {"sentences": 21},
+        {"sentences": 2.5},
+        {"min_length": 50, "max_length": 20},
+        {"num_beams": 99},
+        {"no_repeat_ngram_size": -1},
+    ],
 )
 def test_bad_numbers_are_refused(values: dict[str, Any]) -> None:
     """Numbers outside their limits, and lengths that contradict each other, are refused."""
@@ -148,8 +155,15 @@ def encoder_decoder(folder: Path, family: str = "t5", **changes: Any) -> str:
         sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 2)
         heads = dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
         config = transformers.BartConfig(
-            d_model=16, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=64, bos_token_id=101,
-            forced_eos_token_id=102, **sizes, **heads, **shared,
+            d_model=16,
+            encoder_ffn_dim=32,
+            decoder_ffn_dim=32,
+            max_position_embeddings=64,
+            bos_token_id=101,
+            forced_eos_token_id=102,
+            **sizes,
+            **heads,
+            **shared,
         )
     torch.manual_seed(1)
     model = transformers.AutoModelForSeq2SeqLM.from_config(config)
@@ -184,8 +198,15 @@ def test_an_encoder_decoder_writes_what_transformers_writes(family: str, tmp_pat
 
 def test_the_models_own_prefix_and_lengths(tmp_path: Path, registry: Registry) -> None:
     """A T5's task_specific_params are followed: its prefix is put before the text, its lengths and beams are taken."""
-    own = {"prefix": "summarize: ", "min_length": 4, "max_length": 12, "num_beams": 2, "no_repeat_ngram_size": 3,
-           "length_penalty": 2.0, "early_stopping": True}
+    own = {
+        "prefix": "summarize: ",
+        "min_length": 4,
+        "max_length": 12,
+        "num_beams": 2,
+        "no_repeat_ngram_size": 3,
+        "length_penalty": 2.0,
+        "early_stopping": True,
+    }
     model = encoder_decoder(tmp_path, task_specific_params={TASK: own})
     summary = summarize(asked("the cat sat on the mat", model=model), registry)
     options = {name: value for name, value in own.items() if name != "prefix"}

@@ -40,8 +40,12 @@ def close(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
 
 @pytest.mark.parametrize(
     "config",
-    [{}, {"problem_type": "single_label_classification"}, {"problem_type": "multi_label_classification"},
-     {"problem_type": "regression"}],
+    [
+        {},
+        {"problem_type": "single_label_classification"},
+        {"problem_type": "multi_label_classification"},
+        {"problem_type": "regression"},
+    ],
     ids=["unsaid", "single", "multi", "regression"],
 )
 @pytest.mark.parametrize("top_k", [1, 3, 100])
