@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
@@ -20,7 +20,14 @@ from tests.fakes.hub_server import FakeHub
 from tests.fakes.models import cluttered_repository, tiny_bert
 
 WEIGHTS = "model.safetensors"
-Usage = namedtuple("Usage", "total used free")
+
+
+class Usage(NamedTuple):
+    """What shutil.disk_usage returns."""
+
+    total: int
+    used: int
+    free: int
 
 
 @pytest.fixture
@@ -279,7 +286,7 @@ def test_a_real_model_loads(hub: Hub, server: FakeHub, tmp_path: Path) -> None:
     repository = hub.look_up("org/tiny")
     folder = hub.download(repository)
     ours, theirs = load_file(folder / WEIGHTS), load_file(source / WEIGHTS)
-    assert all(numpy.array_equal(ours[name], theirs[name]) for name in theirs)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
     assert hub.facts(repository).parameters == sum(tensor.size for tensor in theirs.values())
     import transformers
 

@@ -463,7 +463,7 @@ def test_a_reused_pid_is_not_alive(jobs: Jobs) -> None:
     write_process(folder, pid=here.pid, started=here.started - 60)
     assert jobs.state(job) is State.INTERRUPTED
     gate.open.set()
-    until(lambda: (folder / "exit.json").exists())
+    until((folder / "exit.json").exists)
     assert jobs.state(job) is State.SUCCEEDED, "the work's own word wins"
 
 

@@ -67,12 +67,12 @@ def tiny_bert(
 
 def cluttered_repository(folder: Path, numbers: int = 200) -> Path:
     """Write `numbers` float32 and 20 float16 parameters, a configuration, two small texts and CLUTTER; no torch."""
-    import numpy
+    import numpy as np
     from safetensors.numpy import save_file
 
     (folder / "onnx").mkdir(parents=True)
-    values = numpy.random.default_rng(0).random(numbers, numpy.float32)
-    save_file({"weight": values, "bias": numpy.ones(20, numpy.float16)}, folder / "model.safetensors")
+    values = np.random.default_rng(0).random(numbers, np.float32)
+    save_file({"weight": values, "bias": np.ones(20, np.float16)}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps({"model_type": "bert", "architectures": ["BertModel"]}))
     (folder / "tokenizer.json").write_text("{}")
     (folder / "vocab.txt").write_text("a\nb\n")
@@ -83,13 +83,13 @@ def cluttered_repository(folder: Path, numbers: int = 200) -> Path:
 
 def cut_into_shards(folder: Path, count: int) -> None:
     """Replace model.safetensors by `count` shards; the n-th holds n parameters."""
-    import numpy
+    import numpy as np
     from safetensors.numpy import save_file
 
     (folder / "model.safetensors").unlink()
     for index in range(1, count + 1):
         name = f"model-{index:05}-of-{count:05}.safetensors"
-        save_file({f"part{index}": numpy.ones(index, numpy.float32)}, folder / name)
+        save_file({f"part{index}": np.ones(index, np.float32)}, folder / name)
 
 
 def vocabulary_of_tiny_bert() -> tuple[str, ...]:
