@@ -66,7 +66,8 @@ def _ended(atelier: Atelier, visit: Visit, view: JobView) -> Shown:
     summary = read_summary(folder)
     if summary is None or summary.outcome is None:
         return seen, view.id, None, files or None, None
-    provenance = summary.provenance.as_dict()
+    provenance = summary.ran.as_dict()
+    seen += notes(summary.notes, visit.language)
     seen += _outcome(summary.outcome, settings.task, visit) + ran_on(provenance, visit.language)
     return seen, view.id, _code(settings, summary, visit), files, provenance
 

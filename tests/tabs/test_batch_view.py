@@ -18,7 +18,12 @@ from tabs._events import Visit
 from tabs.text._batch_view import Shown, watch
 
 RAN = Provenance("starter/sentiment", "1", "starter/sentiment@1", "cpu", "float32", "sdpa")
-ROWS = (Row(0, result=[{"label": "POSITIVE", "score": 0.75}]), Row(1, blank=True), Row(2, problem="too long"))
+ROWS = (
+    Row(0, result=[{"label": "POSITIVE", "score": 0.75}]),
+    Row(1, blank=True),
+    Row(2, problem="too long"),
+    Row(3, cut=True),
+)
 TASK = "text-classification"
 
 
@@ -62,12 +67,15 @@ def test_the_end_is_shown_from_the_summary(atelier: Atelier) -> None:
     assert not (atelier.jobs.result_folder(job) / ROWS_FILE).exists()
     view, named, code, files, provenance = shown
     assert named == job
-    assert "1 rows answered, 1 blank, 1 failed" in view
+    assert "2 rows answered, 1 blank, 1 failed" in view
     assert "<td>POSITIVE</td><td>0.75</td><td>ok</td>" in view
     assert "<td>too long</td>" in view
     assert "text_batch" in code
     assert [Path(file).name for file in files] == ["result.csv", "result.parquet"]
-    assert provenance == RAN.as_dict()
+    (fallback,) = provenance["fallbacks"]
+    assert "1 texts were longer than the model reads (at most 512 tokens" in fallback
+    assert fallback in view
+    assert {**provenance, "fallbacks": []} == RAN.as_dict()
 
 
 @pytest.mark.parametrize("settings", [{"file": "t.csv", "gone": 1}, {"file": "t.csv", "task": "no such"}, {}])

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +142,11 @@ class _Worker:
         """Ask the model for all at once; if that fails, one by one, so that only the bad row fails."""
         if not places:
             return {}
+        cut: set[int] = set()
+        lane = replace(self.lane, on_cut=cut.update)
         try:
             answer = ROW_TASKS[self.settings.task].answer
-            results = answer(texts, self.settings.row_settings(), self.registry, self.model, self.lane)
+            results = answer(texts, self.settings.row_settings(), self.registry, self.model, lane)
         except Exception as problem:
             self.job.cancel.check()
             if _concerns_every_row(problem):
@@ -154,7 +156,8 @@ class _Worker:
                 return {places[0]: Row(places[0], problem=_told(problem))}
             alone = (self._answered([place], [one]) for place, one in zip(places, texts, strict=True))
             return {place: row for rows in alone for place, row in rows.items()}
-        return {place: Row(place, result=result) for place, result in zip(places, results, strict=True)}
+        found = enumerate(zip(places, results, strict=True))
+        return {place: Row(place, result=result, cut=number in cut) for number, (place, result) in found}
 
     def _log(self, problem: Exception) -> None:
         """Write a bug's traceback into the job's log, once for each place in the code."""

@@ -17,7 +17,9 @@ from core.job_files import written_whole
 from core.provenance import Provenance
 from core.settings import LIMITS
 from core.tables import free_name, read_table, write_csv, write_parquet
+from core.tasks.text.encoder import with_notes
 from core.tasks.text.row_tasks import ROW_TASKS, RowTask
+from core.words import Sentence, say
 
 ROWS_FILE, SUMMARY_FILE, INPUT_NAME = "rows.jsonl", "summary.json", "input"
 TABLE_NAMES = ("result.csv", "result.parquet")
@@ -33,6 +35,8 @@ class Row:
     result: Any = None
     problem: str | None = None
     blank: bool = False
+    cut: bool = False
+    """Whether the model could not read all of the text."""
 
     @property
     def status(self) -> str:
@@ -50,6 +54,8 @@ class Outcome:
     """(what the answers say, how often), the most frequent first."""
     preview: Sequence[Sequence[str]]
     """The first rows: number, the task's columns, status."""
+    cut: int = 0
+    """Rows whose text was longer than the model reads."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,17 @@ class Summary:
     column: str
     max_length: int
     outcome: Outcome | None = None
+
+    @property
+    def notes(self) -> tuple[Sentence, ...]:
+        """What happened on the way: texts that were cut."""
+        cut = self.outcome.cut if self.outcome else 0
+        return (say("say.texts_cut", count=cut, read=self.max_length),) if cut else ()
+
+    @property
+    def ran(self) -> Provenance:
+        """What answered, with the notes among its fallbacks."""
+        return with_notes(self.provenance, self.notes)
 
 
 def write_summary(result_folder: Path, summary: Summary) -> None:
@@ -153,7 +170,7 @@ def _cells(row: Row, task: RowTask) -> dict[str, Any]:
 def outcome_of(rows: Sequence[Row], task: str) -> Outcome:
     """Return what a page shows of these rows."""
     preview = [_preview(row, ROW_TASKS[task]) for row in rows[: LIMITS.table_preview_rows]]
-    return Outcome(status_counts(rows), distribution(rows, task), preview)
+    return Outcome(status_counts(rows), distribution(rows, task), preview, sum(row.cut for row in rows))
 
 
 def _preview(row: Row, task: RowTask) -> tuple[str, ...]:

@@ -40,6 +40,14 @@ class Lane:
     background: bool = False
     cancel: CancelToken | None = None
     report: Report | None = None
+    on_cut: Callable[[Iterable[int]], None] | None = None
+    """Told which of many texts (by their places) were longer than the model reads."""
+
+    def tell_cut(self, model: LoadedModel, encoded: Sequence[Encoded], *, of_a_text: int = 1) -> None:
+        """Tell which texts were cut; `of_a_text` neighbours in `encoded` belong to the same text."""
+        if self.on_cut:
+            cut = (place for place, one in enumerate(encoded) if one.length > model.max_length)
+            self.on_cut({place // of_a_text for place in cut})
 
 
 INTERACTIVE = Lane()

@@ -112,6 +112,7 @@ def extract_features_of_texts(
     """Embed many texts with a borrowed model: one vector a text, or (1, tokens, hidden) with pooling "none"."""
     encoder = as_encoder(model)
     encoded = encode(encoder, [text.strip() for text in texts])
+    lane.tell_cut(encoder, encoded)
     if settings.pooling == NONE:
         return [[states.tolist()] for states in forward(registry, encoder, encoded, read_tokens, lane)]
     found: list[Any] = _vectors(registry, encoder, encoded, settings, lane).tolist() if encoded else []

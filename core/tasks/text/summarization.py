@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import torch
 
 TASK = "summarization"
+CUTS = frozenset({"say.text_cut", "say.sentences_cut"})
+"""Notes that say that some of the text was not read."""
 MOST_SENTENCES = 5_000
 POSITION_PRIOR = 0.1
 """What the last sentence loses against the first. With it the centroid's ROUGE-1/2/L mean on 1,119 abstracts of SciTLDR
@@ -102,7 +104,10 @@ def summarize_texts(
     texts: Sequence[str], settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane
 ) -> list[list[dict[str, str]]]:
     """Shorten many texts with a borrowed model: one pipeline result a text, in order."""
-    return [[{"summary_text": _shorten(text, settings, registry, model, lane).text}] for text in texts]
+    made = [_shorten(text, settings, registry, model, lane) for text in texts]
+    if lane.on_cut:
+        lane.on_cut(place for place, one in enumerate(made) if any(note.key in CUTS for note in one.notes))
+    return [[{"summary_text": one.text}] for one in made]
 
 
 def _shorten(

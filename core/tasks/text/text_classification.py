@@ -64,7 +64,9 @@ def classify_texts(
     texts: Sequence[str], settings: TextClassificationSettings, registry: Registry, model: LoadedModel, lane: Lane
 ) -> list[list[dict[str, Any]]]:
     """Label many texts with a borrowed model: one pipeline result a text, in order."""
-    rows = _scores(registry, model, encode(model, texts), settings, lane)
+    encoded = encode(model, texts)
+    lane.tell_cut(model, encoded)
+    rows = _scores(registry, model, encoded, settings, lane)
     return [[{"label": one.label, "score": one.score} for one in row] for row in rows]
 
 

@@ -115,7 +115,9 @@ def classify_texts_zero_shot(
     texts: Sequence[str], settings: ZeroShotClassificationSettings, registry: Registry, model: LoadedModel, lane: Lane
 ) -> list[dict[str, Any]]:
     """Score the labels of `settings` for many texts with a borrowed model: one pipeline result a text, in order."""
-    rows = _scores(registry, model, _encode(model, texts, settings.hypotheses), settings, lane)
+    encoded = _encode(model, texts, settings.hypotheses)
+    lane.tell_cut(model, encoded, of_a_text=len(settings.hypotheses))
+    rows = _scores(registry, model, encoded, settings, lane)
     return [_result(one, row) for one, row in zip(texts, rows, strict=True)]
 
 

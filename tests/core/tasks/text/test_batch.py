@@ -380,6 +380,30 @@ def test_an_interrupted_job_is_collected_once(job: Job, tmp_path: Path, registry
     assert not list(job.result_folder.glob(".*"))
 
 
+@pytest.mark.parametrize(
+    ("task", "head", "more"),
+    [
+        ("text-classification", "sequence-classification", {}),
+        ("zero-shot-classification", "nli", {"labels": "film, plot"}),
+        ("summarization", "sequence-classification", {}),
+        ("feature-extraction", "sequence-classification", {}),
+    ],
+)
+def test_rows_that_were_cut_are_counted(  # noqa: PLR0913, PLR0917 the table's columns
+    job: Job, tmp_path: Path, registry: Registry, make_model: Any, task: str, head: str, more: Any
+) -> None:
+    """Texts longer than the model reads are marked, and one note says how many there are."""
+    long = "a good film and " * 300
+    upload = table(tmp_path, ["good", long, "", f"{long} ."])
+    settings = TextBatchSettings(file=upload, column="text", task=task, model=str(make_model(head)), **more)
+    run_batch(job, settings, registry)
+    assert [row.cut for row in read_rows(job.result_folder)] == [False, True, False, True]
+    summary = read_summary(job.result_folder)
+    assert summary
+    (note,) = summary.notes
+    assert str(note).startswith("2 texts were longer")
+
+
 def test_others_get_in_between(
     job: Job, tmp_path: Path, registry: Registry, sentiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
