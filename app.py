@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from core.atelier import Atelier, open_atelier
 from core.errors import AtelierError
-from core.settings import LIMITS, PROJECT, USER, Settings, from_arguments
+from core.settings import LIMITS, LOOPBACK, PROJECT, USER, Mode, Settings, from_arguments
 
 if TYPE_CHECKING:
     import gradio as gr
+
+    from tabs._gate import Door
 
 
 def build_app(atelier: Atelier) -> gr.Blocks:
@@ -39,7 +41,7 @@ def serving(settings: Settings) -> dict[str, Any]:
     """Return what `Blocks.launch` is told for these settings; closed unless a setting opens it."""
     from starlette.middleware import Middleware
 
-    from tabs._gate import LoginLimit, SameOrigin
+    from tabs._gate import LoginLimit, outermost
     from tabs._language import EarlyScript, page_words
     from tabs._theme import theme
     from tabs._visitor import VisitorCookie
@@ -67,9 +69,21 @@ def serving(settings: Settings) -> dict[str, Any]:
         "favicon_path": PROJECT / "assets" / "icon.png",
         "app_kwargs": {
             "openapi_url": None,
-            "middleware": [Middleware(gate) for gate in (SameOrigin, LoginLimit, EarlyScript, VisitorCookie)],
+            "lifespan": outermost(_door(settings)),
+            "middleware": [Middleware(gate) for gate in (LoginLimit, EarlyScript, VisitorCookie)],
         },
     }
+
+
+def _door(settings: Settings) -> Door:
+    """Return under which names this instance is asked for; a Space is told its own."""
+    from tabs._gate import Door
+
+    return Door(
+        public_host=os.environ.get("SPACE_HOST", "") if settings.mode is Mode.SPACE else "",
+        tunnel=settings.tunnel,
+        loopback=settings.mode is Mode.LOCAL and not settings.tunnel and settings.host in LOOPBACK,
+    )
 
 
 def open_queue(page: gr.Blocks) -> None:

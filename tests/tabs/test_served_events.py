@@ -81,7 +81,7 @@ class House:
 def house() -> Iterator[House]:
     """Serve one page with a blocked, a watching and a quick handler."""
     work = Work()
-    with gr.Blocks() as page:
+    with gr.Blocks(delete_cache=(600, 86_400)) as page:
         name, shown = gr.Textbox("you", label="name"), gr.Textbox(label="view")
         compute(gr.Button().click, work.block, Endpoint("block", {}, [shown]))
         compute(gr.Button().click, work.greet, Endpoint("greet", {"name": name}, [shown]))
@@ -151,3 +151,13 @@ def test_programs_get_the_refusal(client: Client, api_name: str) -> None:
     """A refusal reaches the client in words."""
     with pytest.raises(AppError, match=str(say("error.no_job"))[:20]):
         client.predict("", api_name=api_name)
+
+
+def test_the_gate_stands_before_gradios(house: House) -> None:
+    """A foreign page's preflight and a foreign name for this machine are refused, and nothing is reflected."""
+    foreign = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    answer = house.browser.options("/gradio_api/queue/join", headers=foreign)
+    assert answer.status_code == httpx.codes.FORBIDDEN
+    assert "access-control-allow-origin" not in answer.headers
+    assert house.browser.get("/config", headers={"host": "evil.example:7860"}).status_code == httpx.codes.FORBIDDEN
+    assert house.browser.get("/config", headers={"origin": house.address}).status_code == httpx.codes.OK
