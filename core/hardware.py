@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 
@@ -15,7 +15,7 @@ from core.accelerators import cuda_devices, installed_torch, mps_device, run, xp
 from core.devices import OPTIONAL_PACKAGES, Device, Hardware
 from core.memory import Memory, Roots, main_memory, read, resident_bytes, usable_cores
 
-__all__ = ["Device", "Hardware", "free_memory", "probe", "refresh", "resident_bytes"]
+__all__ = ["Device", "Hardware", "Watch", "free_memory", "probe", "refresh", "resident_bytes", "used_bytes"]
 
 BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 """/proc/cpuinfo's words for bfloat16 instructions: x86 (AMX, AVX-512) and ARM."""
@@ -62,6 +62,27 @@ def refresh(hardware: Hardware, roots: Roots | None = None) -> Hardware:
     """Return the same machine with every device's free memory read again."""
     devices = (replace(device, free_bytes=free_memory(device, roots)) for device in hardware.devices)
     return replace(hardware, devices=tuple(devices))
+
+
+def used_bytes(device: Device) -> int:
+    """Return what this process holds of main memory, or what anybody holds of a GPU's."""
+    return resident_bytes() if device.shares_main_memory else device.total_bytes - device.free_bytes
+
+
+class Watch:
+    """Looks at the machine once; from then on only at how much memory is free."""
+
+    def __init__(
+        self, look: Callable[[], Hardware] = probe, look_again: Callable[[Hardware], Hardware] = refresh
+    ) -> None:
+        """Look at nothing yet."""
+        self._look, self._look_again = look, look_again
+        self._known: Hardware | None = None
+
+    def __call__(self) -> Hardware:
+        """Return the machine as it is now."""
+        self._known = self._look_again(self._known) if self._known else self._look()
+        return self._known
 
 
 def parse_cpuinfo(text: str) -> Processor:

@@ -66,6 +66,8 @@ class Resident:
     goes_next: int | None
     """Place in the order of eviction (1 = first); None while borrowed."""
     reasons: tuple[Sentence, ...]
+    leaving: bool = False
+    """Unloaded, but something still holds its memory; a release may be tried again."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Freed:
     name: str
     tensor_bytes: int
     process_bytes: int
+    refusal: Sentence | None = None
+    """Why nothing came back, where others were released and this one could not be."""
 
 
 @dataclass

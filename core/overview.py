@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from core.atelier import Atelier
 from core.errors import AtelierError
-from core.hardware import probe
 from core.words import Sentence, in_bytes, say
 
 
@@ -46,7 +45,7 @@ def overview(atelier: Atelier) -> Overview:
 
 def memory_state(atelier: Atelier) -> MemoryState:
     """Return how full the best device is."""
-    device = probe().best
+    device = atelier.registry.hardware().best
     held = sum(one.measured_bytes for one in atelier.registry.ledger())
     return MemoryState(device.label, device.name, device.free_bytes, device.total_bytes, held)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
@@ -16,13 +15,14 @@ from core.devices import Hardware
 from core.errors import Busy, Cancelled, NotEnoughMemory, UnknownName
 from core.events import CancelToken
 from core.forecast import Forecast, Idle, Room, Situation, find_room, forecast
-from core.hardware import probe
+from core.hardware import Watch, used_bytes
 from core.ledger import Entry, Freed, ModelKey, Resident
 from core.loading import LoadedModel, ModelFiles, ModelLoader, Report
-from core.memory import resident_bytes
+from core.memory import ran_out
 from core.placement import ModelFacts, Placement, Wish
+from core.shelf import Shelf
 from core.unload import is_gone, let_go
-from core.words import Sentence, in_bytes, say
+from core.words import in_bytes, say
 
 __all__ = ["Freed", "ModelKey", "Registry", "Resident"]
 
@@ -45,17 +45,17 @@ class Registry:
         self,
         catalogue: Catalogue,
         loader: ModelLoader,
-        probe: Callable[[], Hardware] = probe,
+        probe: Callable[[], Hardware] | None = None,
         budget_bytes: int | None = None,
     ) -> None:
         """Keep who knows names, files and hardware; `budget_bytes` bounds all models together (None = the machine)."""
         self._catalogue = catalogue
         self._loader = loader
-        self._probe = probe
+        self._probe = probe or Watch()
         self._budget_bytes = budget_bytes
-        self._lock = threading.RLock()  # never held while something loads; _one_load, where both, is taken first
+        self._shelf = Shelf()
+        self._lock = self._shelf.lock  # never held while something loads; _one_load, where both, is taken first
         self._one_load = threading.Lock()
-        self._entries: dict[ModelKey, Entry] = {}
         self._keys: dict[ModelSpec, ModelKey] = {}
         self._loading: dict[ModelSpec, Future[None]] = {}
         self.batcher = Batcher()
@@ -84,17 +84,18 @@ class Registry:
     def borrow_resident(self, resident_id: str) -> Iterator[LoadedModel]:
         """Lend a model of the ledger; loads nothing: raises UnknownName if it is gone."""
         with self._lock:
-            entry = self._find(resident_id)
+            entry = self._shelf.find(resident_id)
             entry.borrowed += 1
         with self._lent(entry) as model:
             yield model
 
     def ledger(self) -> list[Resident]:
-        """Return what is in memory, most recently used first."""
-        with self._lock:
-            order = {entry.key: place for place, entry in enumerate(self._idle(), start=1)}
-            entries = sorted(self._entries.values(), key=lambda entry: entry.last_used, reverse=True)
-            return [entry.line(order.get(entry.key)) for entry in entries]
+        """Return what is in memory, most recently used first; what could not be freed stays, marked as leaving."""
+        return self._shelf.lines()
+
+    def hardware(self) -> Hardware:
+        """Return the machine with its free memory as it is now."""
+        return self._probe()
 
     def forecast(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Forecast:
         """Return what borrowing `spec` would do, without loading or downloading weights."""
@@ -102,20 +103,30 @@ class Registry:
 
     def release(self, resident_id: str) -> Freed:
         """Unload one idle model; raises UnknownName if it is not here, Busy while it is used or its memory is held."""
+        device = self._shelf.device_of(resident_id)
+        before = used_bytes(self._probe().device(device))
         with self._lock:
-            key = self._find(resident_id).key
-        return self._unload(key)
+            leaving = self._shelf.take_off(resident_id)
+            self._keys = {spec: key for spec, key in self._keys.items() if key.id != resident_id}
+        if not is_gone(leaving.model, LINGER_SECONDS):
+            raise Busy("error.unload_failed", name=leaving.line.name)
+        self._shelf.forget(leaving)
+        return Freed(
+            leaving.line.name, leaving.line.measured_bytes, max(before - used_bytes(self._probe().device(device)), 0)
+        )
 
     def release_all(self) -> list[Freed]:
-        """Unload every idle model; borrowed ones stay."""
-        with self._lock:
-            keys = [entry.key for entry in self._idle()]
-        return [freed for key in keys if (freed := self._unload_unless_used(key))]
+        """Unload every idle model; borrowed ones stay, and what could not be freed is named with the reason."""
+        ids = dict.fromkeys([*(entry.key.id for entry in self._shelf.idle()), *self._shelf.leaving_ids()])
+        return [freed for one in ids if (freed := self._unload_or_say_why(one))]
 
-    def _unload_unless_used(self, key: ModelKey) -> Freed | None:
-        with suppress(UnknownName, Busy):  # it went, or was borrowed, a moment ago
-            return self._unload(key)
-        return None
+    def _unload_or_say_why(self, resident_id: str) -> Freed | None:
+        try:
+            return self.release(resident_id)
+        except UnknownName:  # it went a moment ago
+            return None
+        except Busy as problem:
+            return Freed(problem.sentence.values["name"], 0, 0, problem.sentence)
 
     @contextmanager
     def _lent(self, entry: Entry) -> Iterator[LoadedModel]:
@@ -150,7 +161,7 @@ class Registry:
     def _resident(self, spec: ModelSpec) -> Entry | None:
         """Return the model that this spec has meant so far, unless its folder holds another one by now."""
         key = self._keys.get(spec)
-        entry = self._entries.get(key) if key else None
+        entry = self._shelf.entries.get(key) if key else None
         return None if entry and entry.loaded.files.changed() else entry
 
     def _load_for_everybody(self, request: _Request, future: Future[None]) -> Entry:
@@ -176,13 +187,38 @@ class Registry:
         with self._alone(request.cancel):
             if shared := self._share(spec, files, facts):
                 return shared
-            placement = self._make_room(spec, facts, request.working_bytes)
-            loaded = self._loader.load(spec, files, placement)
-            key = ModelKey.of(spec, files, facts, placement)
-            entry = Entry(key, loaded, placement.predicted_bytes, loaded.tensor_bytes)
+            loaded = self._load_here(request, files, facts)
+            key = ModelKey.of(spec, files, facts, loaded.placement)
+            entry = Entry(key, loaded, loaded.placement.predicted_bytes, loaded.tensor_bytes)
             with self._lock:
-                self._entries[entry.key] = entry
+                self._shelf.entries[entry.key] = entry
         return entry
+
+    def _load_here(self, request: _Request, files: ModelFiles, facts: ModelFacts) -> LoadedModel:
+        """Load where there is room; if memory runs out against the plan, let idle neighbours go, once, and say so."""
+        spec, working = request.spec, request.working_bytes
+        placement = self._make_room(spec, facts, working)
+        try:
+            return self._try_to_load(spec, files, placement)
+        except NotEnoughMemory as problem:
+            let_go(problem)
+            neighbours = [one for one in self._situation().idle if one.device == placement.device]
+            gone = [one.name for one in neighbours if self._evict(one.id)]
+            if not gone:
+                raise
+        loaded = self._try_to_load(spec, files, self._make_room(spec, facts, working))
+        note = say("say.loaded_after_unloading", device=placement.device, names=", ".join(gone))
+        return replace(loaded, fallbacks=(*loaded.fallbacks, str(note)))
+
+    def _try_to_load(self, spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
+        try:
+            return self._loader.load(spec, files, placement)
+        except (MemoryError, RuntimeError, OSError) as problem:
+            if not ran_out(problem):
+                raise
+            let_go(problem)
+            why = say("error.memory_ran_out", name=spec.name, device=placement.device)
+            raise self._shelf.short_of_memory(why) from problem
 
     @contextmanager
     def _alone(self, cancel: CancelToken) -> Iterator[None]:
@@ -199,7 +235,7 @@ class Registry:
         """Borrow the model that another spec has loaded, if this one would be placed just so, were it not here."""
         situation = self._situation()
         with self._lock:
-            for entry in self._entries.values():
+            for entry in self._shelf.entries.values():
                 if entry.key.name != spec.name or entry.key.revision != files.revision:
                     continue
                 there = replace(situation, idle=tuple({*situation.idle, entry.as_idle}))
@@ -222,7 +258,7 @@ class Registry:
         try:
             return find_room(facts, spec.wish, self._situation(), working_bytes)
         except NotEnoughMemory as problem:
-            raise self._with_holders(problem.sentence) from problem
+            raise self._shelf.short_of_memory(problem.sentence) from problem
 
     def _make_room_to_work(self, entry: Entry, request: _Request) -> None:
         """Let idle neighbours go until a borrowed model has its working memory; gives it back if that cannot be."""
@@ -240,56 +276,20 @@ class Registry:
         if found := next((one for one in self._situation().idle if one.device == device), None):
             return found
         why = say("say.no_room_to_work", device=device, needed=in_bytes(needed), free=in_bytes(free))
-        raise self._with_holders(why)
-
-    def _with_holders(self, why: Sentence) -> NotEnoughMemory:
-        """Add who holds memory and cannot go."""
-        with self._lock:
-            held = [entry.in_words for entry in self._entries.values() if entry.borrowed]
-        whole = say("error.memory_held", why=why, holders=", ".join(held)) if held else why
-        return NotEnoughMemory(whole.key, **whole.values)
+        raise self._shelf.short_of_memory(why)
 
     def _situation(self) -> Situation:
         hardware = self._probe()
         with self._lock:
-            held = sum(entry.measured_bytes for entry in self._entries.values())
-            left = None if self._budget_bytes is None else self._budget_bytes - held
-            return Situation(hardware, tuple(entry.as_idle for entry in self._idle()), left)
+            left = None if self._budget_bytes is None else self._budget_bytes - self._shelf.held_bytes
+            return Situation(hardware, tuple(entry.as_idle for entry in self._shelf.idle()), left)
 
-    def _idle(self) -> list[Entry]:
-        idle = [entry for entry in self._entries.values() if not entry.borrowed]
-        return sorted(idle, key=lambda entry: entry.last_used)
-
-    def _find(self, resident_id: str) -> Entry:
-        for entry in self._entries.values():
-            if entry.key.id == resident_id:
-                return entry
-        raise UnknownName("error.not_resident")
-
-    def _evict(self, resident_id: str) -> None:
-        """Unload one model to make room; if it was borrowed or went meanwhile, the caller looks again."""
+    def _evict(self, resident_id: str) -> bool:
+        """Unload one model to make room; if it was borrowed, is held or went meanwhile, the caller looks again."""
         with suppress(Busy, UnknownName):
             self.release(resident_id)
-
-    def _unload(self, key: ModelKey) -> Freed:
-        """Drop every reference, collect, give the pages back, and measure; says why not where somebody holds on."""
-        before = self._used(key.device)
-        with self._lock:
-            entry = self._find(key.id)
-            if entry.borrowed:
-                raise Busy("error.still_borrowed", name=key.name, borrowers=entry.borrowed)
-            del self._entries[key]
-            self._keys = {spec: known for spec, known in self._keys.items() if known != key}
-        tensor_bytes, model = entry.measured_bytes, weakref.ref(entry.loaded.model)
-        del entry
-        if not is_gone(model, LINGER_SECONDS):
-            raise Busy("error.unload_failed", name=key.name)
-        return Freed(key.name, tensor_bytes, max(before - self._used(key.device), 0))
-
-    def _used(self, device: str) -> int:
-        """Return what this process holds of main memory, or what anybody holds of a GPU's."""
-        found = self._probe().device(device)
-        return resident_bytes() if found.shares_main_memory else found.total_bytes - found.free_bytes
+            return True
+        return False
 
 
 def _wait(future: Future[None], cancel: CancelToken) -> None:

@@ -16,7 +16,7 @@ from core.overview import describe_memory, memory_state
 from core.registry import Freed, Resident
 from core.settings import Capability
 from core.tasks.text.options import WISHES, ModelOptions
-from core.words import in_bytes, say
+from core.words import Sentence, in_bytes, say
 from tabs._events import Endpoint, Visit, compute, look_up
 from tabs._form import control
 from tabs._language import word
@@ -144,8 +144,13 @@ def _row_as_dict(row: Resident) -> dict[str, Any]:
     return {**asdict(row), "reasons": [str(reason) for reason in row.reasons]}
 
 
+def _state(row: Resident) -> Sentence:
+    if row.leaving:
+        return say("say.leaving")
+    return say("say.borrowed", borrowers=row.borrowed) if row.borrowed else say("say.idle", seconds=row.idle_seconds)
+
+
 def _row(row: Resident, visit: Visit) -> list[str]:
-    state = say("say.borrowed", borrowers=row.borrowed) if row.borrowed else say("say.idle", seconds=row.idle_seconds)
     return [
         row.name,
         row.revision[:12],
@@ -154,18 +159,21 @@ def _row(row: Resident, visit: Visit) -> list[str]:
         row.attention,
         in_bytes(row.predicted_bytes),
         in_bytes(row.measured_bytes),
-        visit.say(state),
+        visit.say(_state(row)),
         "–" if row.goes_next is None else str(row.goes_next),
         " ".join(visit.say(reason) for reason in row.reasons),
     ]
 
 
 def _show_freed(freed: Sequence[Freed], visit: Visit) -> tuple[str, Any]:
-    sentences = [
-        say("say.freed", name=one.name, tensors=in_bytes(one.tensor_bytes), process=in_bytes(one.process_bytes))
-        for one in freed
-    ] or [say("say.nothing_idle")]
-    return notes(sentences, visit.language), [asdict(one) for one in freed]
+    result = [{**asdict(one), "refusal": one.refusal and str(one.refusal)} for one in freed]
+    return notes([_freed(one) for one in freed] or [say("say.nothing_idle")], visit.language), result
+
+
+def _freed(one: Freed) -> Sentence:
+    return one.refusal or say(
+        "say.freed", name=one.name, tensors=in_bytes(one.tensor_bytes), process=in_bytes(one.process_bytes)
+    )
 
 
 def _show_plan(found: Forecast, visit: Visit) -> tuple[str, Any]:

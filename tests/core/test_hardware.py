@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 from core.devices import Device, Hardware
 from core.errors import InvalidInput
 from core.hardware import (
+    Watch,
     free_by_allocator,
     free_memory,
     measured_by_allocator,
@@ -114,3 +116,20 @@ def test_looking_at_the_machine_loads_no_pytorch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True", "True"]
+
+
+def test_the_machine_is_looked_at_once() -> None:
+    """A watch asks for everything at its first look, and only for free memory from then on."""
+    looks: list[str] = []
+
+    def look() -> Hardware:
+        looks.append("all")
+        return Hardware((CPU,), cores=1)
+
+    def look_again(known: Hardware) -> Hardware:
+        looks.append("free")
+        return replace(known, devices=(replace(CPU, free_bytes=known.cpu.free_bytes - 1),))
+
+    watch = Watch(look, look_again)
+    assert [watch().cpu.free_bytes for _ in range(3)] == [CPU.free_bytes - lost for lost in range(3)]
+    assert looks == ["all", "free", "free"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import threading
 import time
@@ -25,7 +26,7 @@ from core.loading import LoadedModel, Loader
 from core.memory import resident_bytes
 from core.model_files import ModelFiles, Preview
 from core.placement import ModelFacts, Placement, Wish
-from core.registry import Registry
+from core.registry import Freed, Registry
 from core.safetensors_header import count_parameters
 from core.settings import Settings
 from tests.fakes.hub_server import FakeHub
@@ -196,13 +197,45 @@ def test_a_failed_load_fails_all_and_leaves_nothing() -> None:
     assert loader.loads == ["a", "a"]
 
 
-@pytest.mark.parametrize("problem", [TimeoutError("slow disk"), MemoryError(), KeyError("x")])
+@pytest.mark.parametrize("problem", [TimeoutError("slow disk"), RuntimeError("x"), KeyError("x")])
 def test_any_error_of_a_load_reaches_its_borrower(problem: Exception) -> None:
     """An error that is none of ours is passed on as it is, even one that looks like waiting too long."""
     registry = scripted(ScriptedLoader(failures=[problem]))
     with pytest.raises(type(problem)):
         use(registry, "a")
     use(registry, "a")
+
+
+RAN_OUT = [MemoryError(), RuntimeError("CUDA out of memory."), OSError(errno.ENOMEM, "Cannot allocate memory")]
+
+
+@pytest.mark.parametrize("problem", RAN_OUT)
+def test_memory_that_runs_out_against_the_plan_sends_idle_models_away_once(problem: Exception) -> None:
+    """Idle neighbours go, the load is tried once more, and the result says so."""
+    loader = ScriptedLoader()
+    registry = scripted(loader)
+    use(registry, "a", "b")
+    loader.failures.append(problem)
+    with registry.borrow(spec("c")) as model:
+        (note,) = model.provenance(0).fallbacks
+    assert "a, b" in note
+    assert (names(registry), loader.loads) == (["c"], ["a", "b", "c", "c"])
+    assert [junk() for junk in loader.junk] == [None]
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_memory_that_stays_short_is_a_sentence_with_its_holders(*, idle: bool) -> None:
+    """The second failure, or the first where nothing could go, is NotEnoughMemory and names who holds memory."""
+    loader = ScriptedLoader()
+    registry = scripted(loader)
+    with registry.borrow(spec("held")):
+        if idle:
+            use(registry, "idle")
+        loader.failures += [MemoryError(), MemoryError()]
+        with pytest.raises(NotEnoughMemory, match=r"ran out while “c”.*held \(1\.0 MB\)"):
+            use(registry, "c")
+    assert loader.loads.count("c") == (2 if idle else 1)
+    assert names(registry) == ["held"]
 
 
 @pytest.mark.parametrize("how", ["cancel", "interrupt"])
@@ -293,6 +326,7 @@ def test_an_idle_gpu_model_goes_before_the_processor_is_used() -> None:
     for name in ("a", "b"):
         with registry.borrow(spec(name, wish=Wish(dtype="float32"))) as model:
             assert model.placement.device == "cuda:0"
+        del model  # who keeps a model keeps its memory taken
     assert names(registry) == ["b", "small"]
 
 
@@ -399,13 +433,51 @@ def test_release_says_why_not() -> None:
         assert registry.release_all() == []
     with pytest.raises(Busy, match="still holds"):
         registry.release(row.id)
+    del held
+    registry.release(row.id)
     assert registry.ledger() == []
     with pytest.raises(UnknownName):
         registry.release(row.id)
-    del held
     use(registry, "a", "b")
     gc.collect()
     assert {freed.name: freed.tensor_bytes for freed in registry.release_all()} == {"a": 5 * MB, "b": MB}
+
+
+def test_what_could_not_be_freed_stays_on_the_books() -> None:
+    """An unloaded model that something holds is shown and counted, lent to nobody, and tried again."""
+    registry = scripted(ScriptedLoader({"a": 300 * MB, "b": 300 * MB}), budget_bytes=500 * MB)
+    with registry.borrow(spec("a")) as held:
+        pass
+    ((refused, _, _, why),) = map(astuple_of_freed, registry.release_all())
+    assert (refused, why) == ("a", "error.unload_failed")
+    (row,) = registry.ledger()
+    assert (row.name, row.leaving, row.measured_bytes, row.goes_next) == ("a", True, 300 * MB, None)
+    with pytest.raises(UnknownName), registry.borrow_resident(row.id):
+        pass
+    with pytest.raises(NotEnoughMemory, match=r"a \(300\.0 MB\)"):
+        use(registry, "b")
+    del held
+    gc.collect()
+    assert registry.ledger() == []
+    use(registry, "b")
+
+
+def astuple_of_freed(freed: Freed) -> tuple[str, int, int, str | None]:
+    """Write a release as name, bytes, bytes, and the key of the refusal."""
+    return freed.name, freed.tensor_bytes, freed.process_bytes, freed.refusal.key if freed.refusal else None
+
+
+def test_release_all_tries_again_what_was_held() -> None:
+    """Once nobody holds it, the next release of all frees what the first could not."""
+    registry = scripted(ScriptedLoader({"a": 5 * MB}))
+    with registry.borrow(spec("a")) as held:
+        pass
+    assert [one.refusal is None for one in registry.release_all()] == [False]
+    box = [held]
+    del held
+    threading.Timer(0.2, box.clear).start()
+    assert [(one.name, one.tensor_bytes, one.refusal) for one in registry.release_all()] == [("a", 5 * MB, None)]
+    assert registry.ledger() == []
 
 
 def test_a_release_waits_for_those_who_are_just_leaving() -> None:
