@@ -3,7 +3,8 @@
 Gradio translates the page in the browser and knows its own locale codes only: zh-HK, zh-MO and plain zh fall back to
 English, and its language switch leaves inactive tabs untranslated. So one small script runs before Gradio's: it
 settles the language (?lang=, the last choice, the browser's wish), tells Gradio through `navigator.language`, and
-tells the server through a cookie, for the sentences that are made there (errors, reasons, results).
+tells the server through a cookie, for the sentences that are made there (errors, reasons, results). A Space shows the
+page in a frame of another site, where only a partitioned cookie over https is sent.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ SCRIPT = """<script>(() => {
   Object.defineProperty(navigator, "language", { get: () => language });
   Object.defineProperty(navigator, "languages", { get: () => [language] });
   document.documentElement.lang = language;
-  document.cookie = `${cookie}=${language}; path=/; max-age=31536000; samesite=lax`;
+  const site = location.protocol === "https:" ? "samesite=none; secure; partitioned" : "samesite=lax";
+  document.cookie = `${cookie}=${language}; path=/; max-age=31536000; ${site}`;
 })();</script>"""
 
 

@@ -37,11 +37,18 @@ class VisitorCookie:
 
         async def with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
-                cookie = f"{COOKIE}={uuid.uuid4().hex}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
+                cookie = f"{COOKIE}={uuid.uuid4().hex}; Path=/; Max-Age=31536000; HttpOnly; {_same_site(scope)}"
                 message = {**message, "headers": [*message["headers"], (b"set-cookie", cookie.encode())]}
             await send(message)
 
         await self._app(scope, receive, with_cookie)
+
+
+def _same_site(scope: Scope) -> str:
+    """Let the cookie into the frame of another site, in which a Space shows us; browsers ask for https there."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    scheme = headers.get(b"x-forwarded-proto", scope.get("scheme", "http")).split(",")[0].strip()
+    return "SameSite=None; Secure; Partitioned" if scheme == "https" else "SameSite=Lax"
 
 
 def _has_secret(scope: Scope) -> bool:

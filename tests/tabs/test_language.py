@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 
 from core.words import LANGUAGES, dictionary
 from tabs._language import COOKIE, OWN_NAMES, EarlyScript, accepted_language, language_of, page_words, word
+
+NODE = shutil.which("node")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,24 @@ def test_the_script_comes_first_in_the_head() -> None:
     assert body.startswith(b"<html><head><script>")
     assert body.count(b"<script>") == 1
     assert int(headers[b"content-length"]) == len(body)
+
+
+@pytest.mark.skipif(NODE is None, reason="Node is not installed")
+@pytest.mark.parametrize(
+    ("protocol", "flags"), [("https:", "samesite=none; secure; partitioned"), ("http:", "samesite=lax")]
+)
+def test_the_language_reaches_a_frame_over_https(protocol: str, flags: str) -> None:
+    """The script's cookie is sent in another site's frame over https, and stays at home else."""
+    page = answered("/", "text/html", [b"<head></head>"])[1].decode()
+    script = page.partition("<script>")[2].partition("</script>")[0]
+    world = (
+        f"const location = {{protocol: '{protocol}', search: '?lang=ko'}}, localStorage = {{setItem() {{}}}};"
+        "const document = {documentElement: {}};"
+        "Object.defineProperty(globalThis, 'navigator', {value: {languages: []}});"
+    )
+    command = [str(NODE), "-e", f"{world}{script};console.log(document.cookie)"]
+    written = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert written == f"{COOKIE}=ko; path=/; max-age=31536000; {flags}"
 
 
 def test_other_answers_pass_unchanged() -> None:

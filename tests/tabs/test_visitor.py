@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
-from tabs._visitor import COOKIE, visitor_of
+from tabs._visitor import COOKIE, VisitorCookie, visitor_of
 
 
 def test_a_secret_is_the_visitor() -> None:
@@ -25,3 +27,20 @@ def test_no_cookie_can_claim_a_session() -> None:
     """A visitor cannot name another's session in the cookie."""
     request = SimpleNamespace(cookies={COOKIE: "session-other"}, session_hash="mine")
     assert visitor_of(request) == "session-mine"
+
+
+@pytest.mark.parametrize(
+    ("headers", "flags"),
+    [
+        ({"x-forwarded-proto": "https"}, {"SameSite=None", "Secure", "Partitioned"}),
+        ({"x-forwarded-proto": "https,http"}, {"SameSite=None", "Secure", "Partitioned"}),
+        ({"x-forwarded-proto": "http"}, {"SameSite=Lax"}),
+        ({}, {"SameSite=Lax"}),
+    ],
+)
+def test_the_secret_reaches_a_frame_over_https(headers: dict[str, str], flags: set[str]) -> None:
+    """A Space shows the page in another site's frame: over https the cookie is sent there, else it stays at home."""
+    given = TestClient(VisitorCookie(PlainTextResponse("page"))).get("/", headers=headers).headers["set-cookie"]
+    rest = {part.strip() for part in given.split(";")[1:]}
+    assert rest - {"Path=/", "Max-Age=31536000", "HttpOnly"} == flags
+    assert "HttpOnly" in rest
