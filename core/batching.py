@@ -14,7 +14,10 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.errors import NotEnoughMemory
 from core.events import CancelToken
+from core.memory import ran_out
+from core.unload import let_go
 
 LARGEST_BATCH = 64
 """Items in one forward pass, at most."""
@@ -52,8 +55,8 @@ class Batcher:
         """Return `run(items)`, perhaps computed together with others of the same `group`.
 
         `run` gets a sequence and returns one result an item, in order; an exception of one request's items
-        reaches that request alone. Raises Cancelled if `cancel` is set before the work begins or ends: at once while
-        it waits, else when the forward pass is over.
+        reaches that request alone, and memory that runs out is NotEnoughMemory. Raises Cancelled if `cancel` is set
+        before the work begins or ends: at once while it waits, else when the forward pass is over.
         """
         waiting = _Waiting(group, items, run, background)
         with self._changed:
@@ -112,8 +115,10 @@ def _run_together(together: list[_Waiting]) -> None:
     try:
         results = _run_all(together)
     except BaseException as problem:  # noqa: BLE001 it belongs to the requester; the thread must outlive even an exit
+        if ran_out(problem):
+            let_go(problem)  # its frames hold the tensors that filled the memory
         if len(together) == 1:
-            together[0].outcome.set_exception(problem)
+            together[0].outcome.set_exception(_in_words(problem))
             return
         for waiting in together:
             _run_together([waiting])
@@ -122,6 +127,15 @@ def _run_together(together: list[_Waiting]) -> None:
         count = len(waiting.items)
         waiting.outcome.set_result(results[:count])
         results = results[count:]
+
+
+def _in_words(problem: BaseException) -> BaseException:
+    """Return what the requester is told: memory that ran out is a sentence, anything else stays what it is."""
+    if not ran_out(problem):
+        return problem
+    refusal = NotEnoughMemory("error.memory_ran_out_computing")
+    refusal.__cause__ = problem
+    return refusal
 
 
 def _run_all(together: list[_Waiting]) -> list[Any]:

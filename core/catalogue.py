@@ -181,8 +181,8 @@ class Catalogue:
         if _looks_like_folder(wanted):
             return ModelSpec(str(self._folder(wanted)), Source.FOLDER, task)
         base, *adapters = wanted.split("+")
-        base, revision = _split_revision(base)
-        for repo_id in (base, *(_split_revision(adapter)[0] for adapter in adapters)):
+        base, revision = split_revision(base)
+        for repo_id in (base, *(split_revision(adapter)[0] for adapter in adapters)):
             self._check_hub_id(repo_id)
         return ModelSpec(base, Source.HUB, task, revision, tuple(adapters))
 
@@ -207,7 +207,7 @@ def _looks_like_folder(name: str) -> bool:
     return name.startswith(("/", "./", "../", "~", ".\\")) or bool(re.match(r"[A-Za-z]:[\\/]", name))
 
 
-def _split_revision(name: str) -> tuple[str, str | None]:
+def split_revision(name: str) -> tuple[str, str | None]:
     """Split "org/model@revision" into its two parts."""
     repo_id, _, revision = name.strip().partition("@")
     return repo_id, revision or None

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from core.errors import Cancelled
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,20 +28,6 @@ class Progress:
         if not self.rate or not self.total:
             return None
         return max(self.total - self.done, 0) / self.rate
-
-
-@dataclass(frozen=True)
-class Partial(Generic[T]):
-    """Something worth showing before the end."""
-
-    value: T
-
-
-@dataclass(frozen=True)
-class Finished(Generic[T]):
-    """The result; nothing follows it."""
-
-    value: T
 
 
 class CancelToken:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.catalogue import STARTER_BASE, Catalogue, ModelSpec, Source, starter_folder, starter_metrics
+from core.catalogue import (
+    STARTER_BASE,
+    Catalogue,
+    ModelSpec,
+    Source,
+    split_revision,
+    starter_folder,
+    starter_metrics,
+)
 from core.errors import NotAModel, UnsafeWeights
 from core.events import CancelToken, Progress
 from core.model_folder import (
@@ -235,12 +243,6 @@ def _with_adapter(base: ModelFiles, adapter: ModelFiles, name: str, base_label: 
         base_label=base_label or base.base_label,
         watched=(*base.watched, *adapter.watched),
     )
-
-
-def split_revision(name: str) -> tuple[str, str | None]:
-    """Split "org/model@revision" into its two parts."""
-    repo_id, _, revision = name.strip().partition("@")
-    return repo_id, revision or None
 
 
 def folder_files(folder: Path) -> ModelFiles:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from core.errors import InvalidInput, NotAllowed
+from core.words import say
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -32,7 +33,6 @@ class Capability(StrEnum):
 
     ANY_HUB_MODEL = "any_hub_model"
     LOCAL_FOLDERS = "local_folders"
-    REMOTE_CODE = "remote_code"
     UNLOAD = "unload"
 
 
@@ -93,7 +93,8 @@ class Settings:
     def require(self, capability: Capability) -> None:
         """Raise NotAllowed unless this mode offers `capability`."""
         if not self.allows(capability):
-            raise NotAllowed("error.not_in_this_mode", capability=capability.value, mode=self.mode.value)
+            named = say(f"say.capability_{capability.value}")
+            raise NotAllowed("error.not_in_this_mode", capability=named, mode=self.mode.value)
 
     @property
     def login(self) -> str | None:

@@ -89,7 +89,7 @@ def refused(client: Client, /, *arguments: str, api_name: str, **values: str) ->
 
 def test_a_guest_unloads_nothing(guest: Client) -> None:
     """Unloading is refused by the handler, however it is called."""
-    sentence = str(say("error.not_in_this_mode", capability="unload", mode="space"))
+    sentence = str(say("error.not_in_this_mode", capability=say("say.capability_unload"), mode="space"))
     assert refused(guest, "anything", api_name="/models_unload") == sentence
     assert refused(guest, api_name="/models_unload_all") == sentence
 
@@ -112,7 +112,7 @@ def test_a_guest_loads_listed_models_only(guest: Client) -> None:
 def test_a_guest_names_no_folder(guest: Client, folder: str) -> None:
     """A path on the server is refused alike, whether it exists or not."""
     sentence = refused(guest, "fine", model=folder, api_name="/text_classification")
-    assert sentence == str(say("error.not_in_this_mode", capability="local_folders", mode="space"))
+    assert sentence == str(say("error.not_in_this_mode", capability=say("say.capability_local_folders"), mode="space"))
 
 
 def test_guests_do_not_see_each_others_jobs(space: Served, guest: Client, tmp_path: Path) -> None:

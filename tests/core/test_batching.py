@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import threading
 import weakref
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from core.batching import LARGEST_BATCH, Batcher
-from core.errors import Cancelled
+from core.errors import Cancelled, NotEnoughMemory
 from core.events import CancelToken
 
 SECONDS = 30
@@ -134,6 +135,23 @@ def test_any_exception_of_the_work_reaches_its_requester(problem: BaseException)
 
     with pytest.raises(type(problem)):
         batcher.submit("one", [1], fail)
+    assert batcher.submit("one", [1], Recorder()) == [2]
+
+
+@pytest.mark.parametrize(
+    "problem", [MemoryError(), RuntimeError("CUDA out of memory. Tried"), OSError(errno.ENOMEM, "no memory")]
+)
+def test_memory_that_runs_out_is_a_sentence_and_is_not_tried_again(problem: Exception) -> None:
+    """The requester reads what to do, the work ran once, and the next request is served."""
+    batcher, calls = Batcher(), []
+
+    def fail(items: Sequence[Any]) -> list[Any]:
+        calls.append(items)
+        raise problem
+
+    with pytest.raises(NotEnoughMemory, match="Ask for less at once") as caught:
+        batcher.submit("one", [1], fail)
+    assert (len(calls), caught.value.__cause__) == (1, problem)
     assert batcher.submit("one", [1], Recorder()) == [2]
 
 

@@ -383,6 +383,18 @@ def test_working_memory_is_found_for_a_resident_model() -> None:
     assert registry.ledger()[0].borrowed == 0
 
 
+def test_working_memory_counts_when_a_model_is_loaded() -> None:
+    """What a use needs beside the weights makes an idle neighbour go, or is refused before anything loads."""
+    loader = ScriptedLoader({"a": 300 * MB, "b": 300 * MB})
+    registry = scripted(loader)
+    use(registry, "a")
+    with pytest.raises(NotEnoughMemory), registry.borrow(spec("b"), working_bytes=800 * MB):
+        pass
+    assert (names(registry), loader.loads) == (["a"], ["a"])
+    with registry.borrow(spec("b"), working_bytes=600 * MB):
+        assert names(registry) == ["b"]
+
+
 def test_specs_that_mean_the_same_share_one_model() -> None:
     """Two wishes and two tasks that lead to one class, dtype and device are one model in memory, however full it is."""
     loader = ScriptedLoader({"a": 600 * MB})

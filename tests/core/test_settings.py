@@ -9,6 +9,7 @@ import pytest
 
 from core.errors import InvalidInput, NotAllowed
 from core.settings import PROJECT, Capability, Mode, Settings, from_arguments, parser
+from core.words import say
 
 
 def test_plain_start_is_local_and_closed() -> None:
@@ -113,7 +114,9 @@ def test_capabilities(mode: Mode, capability: Capability) -> None:
         return
     with pytest.raises(NotAllowed) as refusal:
         settings.require(capability)
-    assert refusal.value.sentence.values == {"capability": capability.value, "mode": mode.value}
+    named = say(f"say.capability_{capability.value}")
+    assert refusal.value.sentence.values == {"capability": named, "mode": mode.value}
+    assert str(named) in str(refusal.value)
 
 
 def test_folders_lie_at_home(tmp_path: Path) -> None:
