@@ -86,7 +86,8 @@ def accepted_language(header: str) -> str:
 def header() -> str:
     """Return the head of the page: its name, and four links that switch the language (a reload: every word follows)."""
     links = (f'<a href="?lang={code}" lang="{code}" hreflang="{code}">{name}</a>' for code, name in OWN_NAMES.items())
-    return f'<header class="head"><h1>Atelier</h1><nav aria-label="Language">{" · ".join(links)}</nav></header>'
+    named = f"<nav aria-label='{word('language')}'>"  # the browser's word is JSON: it brings its own double quotes
+    return f'<header class="head"><h1>Atelier</h1>{named}{" · ".join(links)}</nav></header>'
 
 
 class EarlyScript:

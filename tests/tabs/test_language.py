@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.words import LANGUAGES, dictionary
-from tabs._language import COOKIE, OWN_NAMES, EarlyScript, accepted_language, language_of, page_words, word
+from tabs._language import COOKIE, OWN_NAMES, EarlyScript, accepted_language, header, language_of, page_words, word
 
 NODE = shutil.which("node")
 
@@ -48,6 +48,13 @@ def test_the_cookie_of_the_page_comes_first() -> None:
 def test_every_language_has_its_own_name() -> None:
     """The links name each language in itself."""
     assert tuple(OWN_NAMES) == LANGUAGES
+
+
+def test_the_links_are_named_in_the_visitors_language() -> None:
+    """A screen reader hears what the links are for: no translation breaks out of the attribute that holds it."""
+    assert f"<nav aria-label='{word('language')}'>" in header()
+    assert "'" not in str(word("language"))
+    assert not [language for language in LANGUAGES if set("'\"<>&") & set(dictionary(language)["page.language"])]
 
 
 def test_the_browser_gets_the_pages_words_only() -> None:
