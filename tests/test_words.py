@@ -17,7 +17,7 @@ import pytest
 from core.diagnosis import Diagnosis
 from core.job_folder import State
 from core.remedies import REMEDIES
-from core.settings import Mode
+from core.settings import Capability, Mode
 from core.words import FOLDER, LANGUAGES
 from tests.source import Module, modules
 
@@ -33,6 +33,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.state_{}": tuple(state.value for state in State),
     "say.advice_{}": ("device", "dtype", "quantisation"),
     "say.diagnosis_{}": tuple(field.name for field in fields(Diagnosis) if field.name != "provenance"),
+    "say.capability_{}": tuple(capability.value for capability in Capability),
     "reason.mode_{}": tuple(mode.value for mode in Mode),
     "reason.dtype_{}_cuda": ("bf16", "fp16"),
     "reason.{}_remedy": tuple(remedy.name for remedy in REMEDIES),
