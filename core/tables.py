@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count, dropwhile
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,24 @@ ENCODINGS = ["big5hkscs", "gb18030", "cp949", "shift_jis", "euc_jp", "cp1252", "
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How a delimited file was read, for whoever reads it again."""
+
+    delimiter: str = ","
+    """"" where a line is one cell, whatever it holds."""
+    encoding: str = "utf-8"
+    above: int = 0
+    """Lines above the header: Excel's sep=;."""
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows in file order; a row that could not be read is empty and named in `problems`."""
 
     columns: tuple[str, ...]
     rows: list[dict[str, Any]]
     problems: Mapping[int, Sentence] = field(default_factory=dict)
+    layout: Layout = Layout()
 
     def column(self, name: str) -> list[Any]:
         """Return one column's cells (None where a row lacks it); raises BadFile naming the columns there are."""
@@ -116,29 +128,29 @@ def _is_number(cell: str) -> bool:
     return cell.strip() == cell
 
 
-def _decode(path: Path) -> str:
-    """Return the text: UTF-8 first, then whatever the bytes look like (Big5, GB 18030, CP949, UTF-16, …)."""
+def _decode(path: Path) -> tuple[str, str]:
+    """Return the text and its encoding: UTF-8 first, then what it looks like (Big5, GB 18030, CP949, UTF-16, …)."""
     raw = path.read_bytes()
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return raw.decode("utf-16", errors="replace")
+        return raw.decode("utf-16", errors="replace"), "utf-16"
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError:
         from charset_normalizer import from_bytes
 
         best = from_bytes(raw[:200_000], cp_isolation=ENCODINGS).best()
         if best is None:
             raise BadFile("error.unknown_encoding", file=path.name) from None
-        return raw.decode(best.encoding, errors="replace")
+        return raw.decode(best.encoding, errors="replace"), best.encoding
 
 
 def _read_delimited(path: Path) -> Table:
-    text = _decode(path)
+    text, encoding = _decode(path)
     if "\0" in text:
         raise BadFile("error.damaged_file", file=path.name, kind="CSV")
     try:
         with _large_cells():
-            lines = _cells(text, path.suffix.lower())
+            lines, layout = _cells(text, path.suffix.lower())
     except csv.Error as problem:
         raise BadFile("error.damaged_file", file=path.name, kind="CSV") from problem
     if not lines:
@@ -149,10 +161,10 @@ def _read_delimited(path: Path) -> Table:
             problems[place] = say("say.row_too_wide", found=len(cells), expected=len(columns))
             cells = []  # noqa: PLW2901 which cell belongs where cannot be known
         rows.append(dict(zip(columns, cells, strict=False)))
-    return Table(columns, rows, problems)
+    return Table(columns, rows, problems, replace(layout, encoding=encoding))
 
 
-def _cells(text: str, suffix: str) -> list[list[str]]:
+def _cells(text: str, suffix: str) -> tuple[list[list[str]], Layout]:
     """Split the text into lines of cells, without the blank lines above the header and at the end.
 
     Excel's first line "sep=;" is obeyed. In a table of one column an unquoted comma belongs to the text.
@@ -165,7 +177,8 @@ def _cells(text: str, suffix: str) -> list[list[str]]:
         lines.pop()
     if lines and len(lines[0]) == 1:
         lines = [[delimiter.join(line)] if line else line for line in lines]
-    return lines
+        delimiter = ""
+    return lines, Layout(delimiter, above=1 if told else 0)
 
 
 def _delimiter(text: str) -> str:
@@ -205,7 +218,8 @@ def _read_json_lines(path: Path) -> Table:
     columns: dict[str, None] = {}
     rows: list[dict[str, Any]] = []
     problems: dict[int, Sentence] = {}
-    text = _decode(path).rstrip()
+    text, encoding = _decode(path)
+    text = text.rstrip()
     if not text:
         raise BadFile("error.file_without_rows", file=path.name)
     for line in text.split("\n"):  # not splitlines: JSON may hold U+2028 as it is
@@ -216,7 +230,7 @@ def _read_json_lines(path: Path) -> Table:
         rows.append(row or {})
     if len(problems) == len(rows):
         raise BadFile("error.json_not_lines", file=path.name)
-    return Table(tuple(columns), rows, problems)
+    return Table(tuple(columns), rows, problems, Layout(encoding=encoding))
 
 
 def _object(line: str) -> dict[str, Any] | None:

@@ -11,13 +11,16 @@ LONGEST_ARGUMENT = 100_000
 """Bytes of one command-line argument; Linux refuses 131 072, a builtin such as printf takes any."""
 
 
-def curl_snippet(api_name: str, values: Mapping[str, Any], base_url: str, *, user: str | None = None) -> str:
+def curl_snippet(
+    api_name: str, values: Mapping[str, Any], base_url: str, *, user: str | None = None, upload: str | None = None
+) -> str:
     """Write the two requests of Gradio's queue: one asks with named parameters, one waits for the answer.
 
     The last line prints the endpoint's outputs as one JSON list. With `user`, the instance asks for a password: a
-    third request logs in first, with the password from the environment.
+    third request logs in first, with the password from the environment. `upload` is the path of a file that goes
+    first, too, and then is the parameter `file`.
     """
-    name, body = api_name.strip("/"), shlex.quote(_json(values))
+    name, body = api_name.strip("/"), shlex.quote(_json(values)) if upload is None else _with_file(values)
     cookies = ' -b "$COOKIES"' if user else ""
     header = "-H 'Content-Type: application/json'"
     ask = f'curl -sSf{cookies} -X POST "$BASE/gradio_api/call/v2/{name}" {header}'
@@ -26,6 +29,7 @@ def curl_snippet(api_name: str, values: Mapping[str, Any], base_url: str, *, use
     return (
         f"BASE={shlex.quote(base_url.rstrip('/'))}\n"
         f"{_login(user) if user else ''}"
+        f"{_upload(upload, cookies) if upload is not None else ''}"
         f"EVENT=$({ask} | sed 's/.*\"event_id\": *\"\\([^\"]*\\)\".*/\\1/')\n"
         f"""curl -sSfN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1\n"""
     )
@@ -34,6 +38,20 @@ def curl_snippet(api_name: str, values: Mapping[str, Any], base_url: str, *, use
 def _login(user: str) -> str:
     form = f'-d username={shlex.quote(user)} --data-urlencode "password=${{ATELIER_PASSWORD:?}}"'
     return f'COOKIES=$(mktemp)\ncurl -sSf -o /dev/null -c "$COOKIES" {form} "$BASE/login"\n'
+
+
+def _upload(path: str, cookies: str) -> str:
+    """Write the upload; its answer is a list with one path, which stays as it is escaped in JSON."""
+    quoted = path.replace("\\", "\\\\").replace('"', '\\"')  # in quotes, for a bare ; or , has a meaning to curl
+    form = shlex.quote(f'files=@"{quoted}"')
+    return f'FILE=$(curl -sSf{cookies} -F {form} "$BASE/gradio_api/upload" | sed \'s/^\\["//; s/"\\]$//\')\n'
+
+
+def _with_file(values: Mapping[str, Any]) -> str:
+    """Quote the JSON of `values` and, before them, of the uploaded file; the shell puts its path in."""
+    after = '", "meta": {"_type": "gradio.FileData"}}'
+    rest = _json(values).removeprefix("{")
+    return shlex.quote('{"file": {"path": "') + '"$FILE"' + shlex.quote(f"{after}, {rest}" if values else f"{after}}}")
 
 
 def _json(values: Mapping[str, Any]) -> str:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import PurePath
 from typing import Any
 
 from core.provenance import Provenance
+from core.snippets.curl import curl_snippet
 from core.snippets.loading import Plan
 from core.snippets.origin import origin_of
 from core.snippets.panel import fenced
 from core.snippets.python import WRITERS
-from core.snippets.source import Code, code, literal, source
+from core.snippets.source import Code, call, code, literal, source
+from core.tables import Layout
+from core.tasks.text.options import WISHES, ModelOptions
 
-READERS = {
-    ".csv": "pandas.read_csv({file}, dtype=str)",
-    ".tsv": 'pandas.read_csv({file}, sep="\\t", dtype=str)',
-    ".jsonl": "pandas.read_json({file}, lines=True, dtype=False)",
-    ".parquet": "pandas.read_parquet({file})",
-}
+ONE_CELL = "\x1f"
+"""A delimiter that no text holds, where a line is one cell."""
 ROW_INPUTS = {
     "text-classification": "text",
     "zero-shot-classification": "text",
@@ -29,8 +26,6 @@ ROW_INPUTS = {
     "question-answering": "context",
 }
 """Tasks whose code is the same for every text, and the variable that holds it."""
-UPLOADED = "@uploaded@"
-"""Stands for the path of the upload while the JSON is quoted."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +38,29 @@ class TableJob:
     row: Any
     """The settings of one row's task."""
     parameters: Mapping[str, Any]
-    """What /text_batch was asked besides the file."""
+    """What /text_batch was asked besides file and column."""
+    layout: Layout = field(default_factory=Layout)
+    """How the file was read."""
 
 
-def table_markdown(job: TableJob, provenance: Provenance, longest: int, base_url: str) -> str:
-    """Return fenced blocks: Python where one program serves every row, and curl; `longest` = tokens read of a text."""
-    blocks = [fenced(curl_of_table(job, base_url), "bash")]
+def table_parameters(settings: ModelOptions) -> dict[str, Any]:
+    """Return what /text_batch was asked besides file and column; of labels, question and wishes what is not usual.
+
+    The model is always told: the endpoint's own default belongs to its first task.
+    """
+    usual = {one.name: one.default for one in fields(settings)}
+    told = {name: getattr(settings, name) for name in ("task", "model", "labels", "question", *WISHES)}
+    return {name: value for name, value in told.items() if name in {"task", "model"} or value != usual[name]}
+
+
+def table_markdown(
+    job: TableJob, provenance: Provenance, longest: int, base_url: str, *, user: str | None = None
+) -> str:
+    """Return fenced blocks: Python where one program serves every row, and curl; `longest` = tokens read of a text.
+
+    `user` is the name to log in with, where this instance asks for a password.
+    """
+    blocks = [fenced(curl_of_table(job, base_url, user=user), "bash")]
     if job.task in ROW_INPUTS:
         blocks.insert(0, fenced(python_of_table(job, provenance, longest), "python"))
     return "\n\n".join(blocks)
@@ -68,18 +80,9 @@ def python_of_table(job: TableJob, provenance: Provenance, longest: int) -> str:
     return source(loading, _function(work, ROW_INPUTS[job.task]), _over_table(job))
 
 
-def curl_of_table(job: TableJob, base_url: str) -> str:
-    """Write the upload, the call, and the wait for the outputs; the third of them names both files."""
-    upload = {"path": UPLOADED, "meta": {"_type": "gradio.FileData"}}
-    body = shlex.quote(json.dumps({"file": upload, "column": job.column, **job.parameters}, ensure_ascii=False))
-    body = body.replace(UPLOADED, "'\"$FILE\"'")
-    return (
-        f"BASE={shlex.quote(base_url.rstrip('/'))}\n"
-        f"FILE=$(curl -s -F {shlex.quote('files=@' + job.file)} \"$BASE/gradio_api/upload\" | sed 's/^\\[\"//; s/\"\\]$//')\n"
-        f"EVENT=$(curl -s -X POST \"$BASE/gradio_api/call/v2/text_batch\" -H 'Content-Type: application/json' -d {body}"
-        " | sed 's/.*\"event_id\": *\"\\([^\"]*\\)\".*/\\1/')\n"
-        "curl -sN \"$BASE/gradio_api/call/text_batch/$EVENT\" | sed -n 's/^data: //p' | tail -n 1\n"
-    )
+def curl_of_table(job: TableJob, base_url: str, *, user: str | None = None) -> str:
+    """Write the upload, the call, and the wait for the outputs; the fourth of them names both files."""
+    return curl_snippet("text_batch", {"column": job.column, **job.parameters}, base_url, user=user, upload=job.file)
 
 
 def _function(work: Sequence[Code], name: str) -> Code:
@@ -90,12 +93,24 @@ def _function(work: Sequence[Code], name: str) -> Code:
 
 
 def _over_table(job: TableJob) -> Code:
-    reader = READERS[PurePath(job.file).suffix.lower()].format(file=literal(job.file))
     answered = "json.dumps(answer(text), ensure_ascii=False, default=float) if text.strip() else None"
     return code(
         "json pandas",
-        f"table = {reader}",
+        f"table = {_reader(job)}",
         f'texts = table[{literal(job.column)}].fillna("").astype(str)',
         f'table["result"] = [{answered} for text in texts]',
         'table.to_csv("result.csv", index=False)',
     )
+
+
+def _reader(job: TableJob) -> str:
+    """Write how pandas reads the file as Atelier does: every cell a text, NA and None among them."""
+    kind, file, layout = PurePath(job.file).suffix.lower(), literal(job.file), job.layout
+    encoding = {} if layout.encoding == "utf-8" else {"encoding": literal(layout.encoding)}
+    if kind == ".parquet":
+        return call("pandas.read_parquet", file)
+    if kind == ".jsonl":
+        return call("pandas.read_json", file, lines="True", dtype="False", convert_dates="False", **encoding)
+    apart = {} if layout.delimiter == "," else {"sep": literal(layout.delimiter or ONE_CELL)}
+    above = {"skiprows": str(layout.above)} if layout.above else {}
+    return call("pandas.read_csv", file, dtype="str", keep_default_na="False", **apart, **encoding, **above)

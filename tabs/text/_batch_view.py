@@ -8,7 +8,7 @@ from typing import Any
 from core.atelier import Atelier
 from core.errors import AtelierError
 from core.jobs import JobView
-from core.snippets import TableJob, table_markdown
+from core.snippets import TableJob, table_markdown, table_parameters
 from core.tasks.text.batch import TextBatchSettings
 from core.tasks.text.batch_results import Outcome, Summary, read_summary, result_files
 from core.tasks.text.row_tasks import ROW_TASKS
@@ -69,7 +69,8 @@ def _ended(atelier: Atelier, visit: Visit, view: JobView) -> Shown:
     provenance = summary.ran.as_dict()
     seen += notes(summary.notes, visit.language)
     seen += _outcome(summary.outcome, settings.task, visit) + ran_on(provenance, visit.language)
-    return seen, view.id, _code(settings, summary, visit), files, provenance
+    code = _code(settings, summary, visit, atelier.settings.login)
+    return seen, view.id, code, files, provenance
 
 
 def _settings(view: JobView) -> TextBatchSettings | None:
@@ -86,13 +87,13 @@ def _outcome(outcome: Outcome, task: str, visit: Visit) -> str:
     return told + counts(outcome.categories) + table(head, outcome.preview)
 
 
-def _code(settings: TextBatchSettings, summary: Summary, visit: Visit) -> str:
-    asked = {"task": settings.task, "model": settings.model, "labels": settings.labels, "question": settings.question}
+def _code(settings: TextBatchSettings, summary: Summary, visit: Visit, user: str | None) -> str:
     job = TableJob(
         file=settings.file_name,
         column=summary.column,
         task=settings.task,
         row=settings.row_settings(),
-        parameters={name: value for name, value in asked.items() if value},
+        parameters=table_parameters(settings),
+        layout=summary.layout,
     )
-    return table_markdown(job, summary.provenance, summary.max_length, visit.address)
+    return table_markdown(job, summary.provenance, summary.max_length, visit.address, user=user)

@@ -111,8 +111,7 @@ def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence
             file.flush()
             counts.update(dict(distribution(rows, worker.settings.task)))
             seconds = time.perf_counter() - started
-            answered = Summary(worker.model.provenance(seconds), worker.column, worker.model.max_length)
-            write_summary(job.result_folder, answered)
+            write_summary(job.result_folder, worker.summary(seconds, table))
             job.emit("distribution", counts.most_common())
             job.report(Progress("rows", places[-1] + 1, len(texts), seconds))
 
@@ -137,6 +136,10 @@ class _Worker:
         left = [place for place in places if place not in done]
         done.update(self._answered(left, [str(texts[place]) for place in left]))
         yield from (done[place] for place in places)
+
+    def summary(self, seconds: float, table: Table) -> Summary:
+        """Return what answered so far, in so many seconds."""
+        return Summary(self.model.provenance(seconds), self.column, self.model.max_length, layout=table.layout)
 
     def _answered(self, places: Sequence[int], texts: Sequence[str]) -> dict[int, Row]:
         """Ask the model for all at once; if that fails, one by one, so that only the bad row fails."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from core.job_files import written_whole
 from core.provenance import Provenance
 from core.settings import LIMITS
-from core.tables import free_name, read_table, write_csv, write_parquet
+from core.tables import Layout, free_name, read_table, write_csv, write_parquet
 from core.tasks.text.encoder import with_notes
 from core.tasks.text.row_tasks import ROW_TASKS, RowTask
 from core.words import Sentence, say
@@ -66,6 +66,8 @@ class Summary:
     column: str
     max_length: int
     outcome: Outcome | None = None
+    layout: Layout = field(default_factory=Layout)
+    """How the file was read."""
 
     @property
     def notes(self) -> tuple[Sentence, ...]:
@@ -95,7 +97,8 @@ def read_summary(result_folder: Path) -> Summary | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         provenance = {**found["provenance"], "fallbacks": tuple(found["provenance"]["fallbacks"])}
         outcome = Outcome(**found["outcome"]) if found.get("outcome") else None
-        return Summary(Provenance(**provenance), found["column"], found["max_length"], outcome)
+        layout = Layout(**found.get("layout", {}))
+        return Summary(Provenance(**provenance), found["column"], found["max_length"], outcome, layout)
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
 
