@@ -47,7 +47,7 @@ class VisitorCookie:
 def _same_site(scope: Scope) -> str:
     """Let the cookie into the frame of another site, in which a Space shows us; browsers ask for https there."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-    scheme = headers.get(b"x-forwarded-proto", scope.get("scheme", "http")).split(",")[0].strip()
+    scheme = (headers.get(b"x-forwarded-proto") or scope["scheme"]).split(",")[0].strip()
     return "SameSite=None; Secure; Partitioned" if scheme == "https" else "SameSite=Lax"
 
 
