@@ -101,6 +101,12 @@ def _cells(given: HeatMap, values: Sequence[float]) -> str:
     return "".join(f'<td style="--heat:{share:.2f}" title="{value:.3f}">{value:.2f}</td>' for value, share in shares)
 
 
+def folded(head: str, lines: Iterable[str]) -> str:
+    """Draw lines that open with a click on their head."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<details><summary>{escape(head)}</summary><ul>{items}</ul></details>"
+
+
 def paragraph(sentence: Sentence, language: str, kind: str = "plain") -> str:
     """Draw one sentence."""
     return f'<p class="{kind}">{escape(sentence.in_language(language))}</p>'

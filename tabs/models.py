@@ -20,7 +20,7 @@ from core.words import Sentence, in_bytes, say
 from tabs._events import Endpoint, Visit, compute, look_up
 from tabs._form import control
 from tabs._language import word
-from tabs._views import failure, notes, paragraph, ran_on, table
+from tabs._views import failure, folded, notes, paragraph, ran_on, table
 
 TITLE = "tab.models"
 LOOK_SECONDS = 2.0
@@ -126,7 +126,6 @@ LEDGER_COLUMNS = (
     "measured",
     "state",
     "next",
-    "why",
 )
 
 
@@ -137,7 +136,14 @@ def _show_ledger(atelier: Atelier, visit: Visit) -> tuple[str, Any]:
     if not rows:
         return view + paragraph(say("say.ledger_empty"), visit.language, kind="empty"), result
     head = [visit.say(say(f"say.ledger_{name}")) for name in LEDGER_COLUMNS]
-    return view + table(head, [_row(row, visit) for row in rows]), result
+    return view + table(head, [_row(row, visit) for row in rows]) + _reasons(rows, visit), result
+
+
+def _reasons(rows: Sequence[Resident], visit: Visit) -> str:
+    """Draw why each model sits where it sits, folded up under the table."""
+    return "".join(
+        folded(f"{row.name}: {visit.say(say('say.ledger_why'))}", map(visit.say, row.reasons)) for row in rows
+    )
 
 
 def _row_as_dict(row: Resident) -> dict[str, Any]:
@@ -161,7 +167,6 @@ def _row(row: Resident, visit: Visit) -> list[str]:
         in_bytes(row.measured_bytes),
         visit.say(_state(row)),
         "–" if row.goes_next is None else str(row.goes_next),
-        " ".join(visit.say(reason) for reason in row.reasons),
     ]
 
 

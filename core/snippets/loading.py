@@ -64,6 +64,7 @@ def _base(plan: Plan) -> Code:
         package, folder = literal(STARTER_BASE.package), literal(STARTER_BASE.folder_in_package)
         return code(
             "importlib.metadata:distribution",
+            *(["# run this in Atelier's folder: the starter's adapter lies there"] if plan.origin.adapters else []),
             f"# {STARTER_BASE.hub_id}, as the Python package {STARTER_BASE.package} brings it",
             f"base = str(distribution({package}).locate_file({folder}))",
         )

@@ -14,10 +14,12 @@ from core.tasks.text.question_answering import (
 from core.words import say
 from tabs._events import Visit
 from tabs._form import control, controls
-from tabs._views import marked, paragraph, table
+from tabs._views import marked, notes, paragraph, table
 from tabs.text._panel import Examples, TextTask, lay_out
 
 TITLE = "task.question_answering"
+DOUBTFUL = 0.05
+"""Below this score the context most likely does not hold the answer."""
 CONTEXT = (
     "The Joseon dynasty was founded by Yi Seong-gye in July 1392 and was replaced by the Korean Empire in October "
     "1897. "
@@ -60,4 +62,5 @@ def _show(answer: QuestionAnswering, settings: QuestionAnsweringSettings, visit:
         return paragraph(say("say.no_answer"), visit.language)
     head = [visit.say(say(f"say.{name}")) for name in ("answer", "score")]
     rows = [(one.answer or "–", f"{one.score:.3f}") for one in answer.answers]
-    return marked(settings.context, [(best.start, best.end)]) + table(head, rows)
+    doubt = notes([say("say.hardly_sure")], visit.language) if best.score < DOUBTFUL else ""
+    return marked(settings.context, [(best.start, best.end)]) + doubt + table(head, rows)
