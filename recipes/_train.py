@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
@@ -55,6 +56,8 @@ class Recipe:
     alpha: int = 128
     dropout: float = 0.1
     label_smoothing: float = 0.0
+    average_decay: float = 0.0
+    """Where above 0, what is saved is the running average of the weights (per step), not the last ones."""
     seed: int = 13
 
 
@@ -68,7 +71,10 @@ def train(recipe: Recipe, rows: Dataset, collator: Callable[..., Any], folder: P
     """Train a fresh adapter on `rows`, resuming an interrupted run, and save it in `folder`."""
     set_seed(recipe.seed)
     model = fresh_model(recipe)
-    trainer = Trainer(model=model, args=_arguments(recipe), train_dataset=rows, data_collator=collator)
+    averaging = [WeightAverage(recipe.average_decay)] if recipe.average_decay else []
+    trainer = Trainer(
+        model=model, args=_arguments(recipe), train_dataset=rows, data_collator=collator, callbacks=averaging
+    )
     last = get_last_checkpoint(str(_checkpoints(recipe)))
     result = trainer.train(resume_from_checkpoint=last)
     save_adapter(model, folder)
@@ -78,6 +84,39 @@ def train(recipe: Recipe, rows: Dataset, collator: Callable[..., Any], folder: P
         "seconds_of_last_run": round(result.metrics["train_runtime"]),
         "resumed": last is not None,
     }
+
+
+class WeightAverage(TrainerCallback):
+    """Keeps an exponential moving average of what is trained, and leaves it in the model at the end.
+
+    The decay grows with the steps as in TensorFlow's ExponentialMovingAverage, so that the start is soon forgotten.
+    A resumed run begins its average anew.
+    """
+
+    def __init__(self, decay: float) -> None:
+        """Begin without an average."""
+        self._decay = decay
+        self._steps = 0
+        self._means: dict[str, torch.Tensor] = {}
+
+    @torch.no_grad()
+    def on_step_end(self, *_: object, model: PeftModel, **__: object) -> None:
+        """Take the step's weights in."""
+        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        self._steps += 1
+        for name, parameter in _trained(model):
+            mean = self._means.setdefault(name, parameter.detach().clone())
+            mean.lerp_(parameter, 1 - decay)
+
+    @torch.no_grad()
+    def on_train_end(self, *_: object, model: PeftModel, **__: object) -> None:
+        """Leave the average in the model."""
+        for name, parameter in _trained(model):
+            parameter.copy_(self._means[name])
+
+
+def _trained(model: PeftModel) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
 
 
 def fresh_model(recipe: Recipe) -> PeftModel:

@@ -41,15 +41,22 @@ NEGATIVE = {
     "remorse",
     "sadness",
 }
-EMOTIONS_PER_LABEL = 6000
+EMOTIONS_PER_LABEL = 1500
+TYPED_SHARE = 0.4
+"""Of the reviews that are trained as people type them; the rest stays as published."""
 
 RECIPE = Recipe(
     name="sentiment",
     task="text-classification",
     head=("pooler", "classifier"),
     labels=("NEGATIVE", "POSITIVE"),
-    epochs=2,
+    epochs=4,
+    learning_rate=4e-4,
     max_length=96,
+    rank=32,
+    alpha=64,
+    label_smoothing=0.05,
+    average_decay=0.998,
 )
 CARD = Card(
     title="Sentiment",
@@ -59,7 +66,7 @@ CARD = Card(
             "sentiment_polarity",
             "film review sentences of Bo Pang and Lillian Lee, “Seeing stars”, ACL 2005",
             CC_BY,
-            "as published and again detokenised",
+            f"{TYPED_SHARE:.0%} of them as people type, the rest as published",
         ),
         Source(
             "go_emotions",
@@ -85,10 +92,11 @@ CARD = Card(
 
 
 def training_rows(data: Path) -> Dataset:
-    """Return tokenised reviews, as published and detokenised, and comments with clear emotions."""
+    """Return tokenised reviews, some of them as people type, and comments with clear emotions."""
     reviews = read(data, "sentiment_polarity", "train")
-    natural = reviews.assign(text=reviews.text.map(detokenise))
-    table = pd.concat([reviews, natural, polar_comments(data, "train", EMOTIONS_PER_LABEL)])
+    typed = reviews.sample(frac=TYPED_SHARE, random_state=RECIPE.seed).index
+    reviews.loc[typed, "text"] = reviews.loc[typed, "text"].map(detokenise).map(truecase)
+    table = pd.concat([reviews, polar_comments(data, "train", EMOTIONS_PER_LABEL)])
     encoded = tokenizer()(table.text.tolist(), truncation=True, max_length=RECIPE.max_length)
     return Dataset.from_dict({"input_ids": encoded["input_ids"], "labels": table.label.tolist()})
 

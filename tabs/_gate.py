@@ -90,6 +90,10 @@ def _name(host: str) -> str:
         return ""
 
 
+def _is_login(scope: Scope) -> bool:
+    return scope["type"] == "http" and scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login")
+
+
 class LoginLimit:
     """ASGI middleware that lets LOGINS_A_MINUTE tries through; the rest are told to wait."""
 
@@ -102,10 +106,9 @@ class LoginLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count posts to /login only."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login"):
-            if not self._take():
-                await PlainTextResponse(str(say("error.too_many_logins")), 429)(scope, receive, send)
-                return
+        if _is_login(scope) and not self._take():
+            await PlainTextResponse(str(say("error.too_many_logins")), 429)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
     def _take(self) -> bool:

@@ -64,7 +64,7 @@ def language_of(request: gr.Request | None) -> str:
     """Return the visitor's language from the cookie of our script, else from Accept-Language, else English."""
     if request is None:
         return "en"
-    chosen = dict(request.cookies or {}).get(COOKIE, "")
+    chosen: str = dict(request.cookies or {}).get(COOKIE, "")
     if chosen in LANGUAGES:
         return chosen
     return accepted_language(dict(request.headers or {}).get("accept-language", ""))

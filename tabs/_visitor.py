@@ -52,6 +52,6 @@ def _same_site(scope: Scope) -> str:
 
 
 def _has_secret(scope: Scope) -> bool:
-    headers = {name: value for name, value in scope["headers"]}
+    headers = dict(scope["headers"])
     cookies = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
     return COOKIE in cookies and bool(_SECRET.fullmatch(cookies[COOKIE].value))

@@ -51,7 +51,7 @@ def test_nothing_is_open_that_no_setting_opens() -> None:
 
 def test_a_password_and_a_share_link_reach_launch() -> None:
     """Mode and password are what `launch` gets."""
-    told = app.serving(Settings(mode=Mode.SHARE, password=PASSWORD))
+    told = app.serving(Settings(mode=Mode.SHARE, tunnel=True, password=PASSWORD))
     assert told["share"] is True
     assert told["auth"] == (app.USER, PASSWORD)
 

@@ -30,7 +30,7 @@ def curl_snippet(
         f"BASE={shlex.quote(base_url.rstrip('/'))}\n"
         f"{_login(user) if user else ''}"
         f"{_upload(upload, cookies) if upload is not None else ''}"
-        f"EVENT=$({ask} | sed 's/.*\"event_id\": *\"\\([^\"]*\\)\".*/\\1/')\n"
+        f'EVENT=$({ask} | sed \'s/.*"event_id": *"\\([^"]*\\)".*/\\1/\')\n'
         f"""curl -sSfN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1\n"""
     )
 

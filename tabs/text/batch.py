@@ -56,7 +56,7 @@ class _Handlers:
     atelier: Atelier
 
     def text_batch(self, visit: Visit, file: str | None, **values: Any) -> Generator[Shown | None]:
-        """Run one text task over every row of a file (CSV, TSV, JSONL, Parquet); returns the table as CSV and Parquet."""
+        """Run one text task over every row of a file (CSV, TSV, JSONL, Parquet); gives CSV and Parquet back."""
         if not file:
             raise InvalidInput("error.file_missing", formats=", ".join(FORMATS))
         settings, registry = TextBatchSettings(file=file, **values), self.atelier.registry

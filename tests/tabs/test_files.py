@@ -48,9 +48,7 @@ def test_one_version_is_copied_once(atelier: Atelier, result: Path) -> None:
     assert Path(second).read_text(encoding="utf-8") == "b\n"
 
 
-def test_a_copy_that_broke_off_is_made_again(
-    atelier: Atelier, result: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_that_broke_off_is_made_again(atelier: Atelier, result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a copy is never handed out: the next one who asks gets a whole one."""
 
     def half(_: Path, draft: Path) -> None:

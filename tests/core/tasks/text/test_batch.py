@@ -233,9 +233,7 @@ def test_zero_shot_with_a_classifier_fails(job: Job, tmp_path: Path, registry: R
         run_batch(job, settings, registry)
 
 
-def test_a_batch_that_answers_nothing_fails(
-    job: Job, tmp_path: Path, registry: Registry, make_model: Any
-) -> None:
+def test_a_batch_that_answers_nothing_fails(job: Job, tmp_path: Path, registry: Registry, make_model: Any) -> None:
     """If no row with text is answered, the job fails with the first row's problem; the table still names each."""
     settings = TextBatchSettings(
         file=table(tmp_path, ["", "good", "bad"]),
