@@ -91,7 +91,7 @@ def _name(host: str) -> str:
 
 
 def _is_login(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login")
+    return bool(scope["type"] == "http" and scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login"))
 
 
 class LoginLimit:
