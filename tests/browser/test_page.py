@@ -46,7 +46,7 @@ def test_the_page_speaks_the_browsers_language(open_window: OpenWindow, wish: st
 
 def test_a_link_changes_the_language_for_good(open_window: OpenWindow) -> None:
     """The links at the top switch the language, and a reload without the link keeps it."""
-    with open_window() as page:
+    with open_window(leaves=True) as page:
         for language in ("ko", "zh-CN", "zh-TW"):
             page.locator(f'a[hreflang="{language}"]').click()
             expect(page.locator("html")).to_have_attribute("lang", language)
@@ -112,7 +112,7 @@ def reason(node: dict[str, Any]) -> str:
 def test_the_first_page_is_light(open_window: OpenWindow) -> None:
     """A first visit stays within the budget of requests and bytes, and asks no other host."""
     sizes: list[int] = []
-    with open_window() as page:
+    with open_window(leaves=True) as page:
         session = page.context.new_cdp_session(page)
         session.send("Network.enable")
         session.send("Network.clearBrowserCache")
