@@ -16,6 +16,7 @@ from core.errors import Cancelled, InvalidInput
 from core.events import Progress
 from core.words import dictionary, say
 from tabs._events import Visit, _direct, _following, _watching, in_progress, in_words
+from tests.asynchronous import run
 
 REQUEST = SimpleNamespace(
     cookies={"atelier_language": "ko"}, headers={"host": "here:1", "x-forwarded-proto": "https"}, session_hash="s"
@@ -28,7 +29,7 @@ def all_of(event: AsyncGenerator[Any]) -> list[Any]:
     async def collect() -> list[Any]:
         return [shown async for shown in event]
 
-    return asyncio.run(collect())
+    return run(collect())
 
 
 def refuse(_: Visit, **__: Any) -> None:
@@ -88,7 +89,7 @@ def test_leaving_cancels_the_work() -> None:
         waiting.cancel()
         await asyncio.wait([waiting])
 
-    asyncio.run(leave())
+    run(leave())
     assert over.wait(20)
 
 
@@ -119,7 +120,7 @@ def test_watching_passes_values_and_refusals() -> None:
             shown.append(await anext(running))
 
     with pytest.raises(gr.Error):
-        asyncio.run(watch())
+        run(watch())
     assert shown == [1, 2]
 
 

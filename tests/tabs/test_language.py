@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ import pytest
 
 from core.words import LANGUAGES, dictionary
 from tabs._language import COOKIE, OWN_NAMES, EarlyScript, accepted_language, header, language_of, page_words, word
+from tests.asynchronous import run
 
 NODE = shutil.which("node")
 
@@ -80,7 +80,7 @@ def answered(path: str, content_type: str, chunks: list[bytes]) -> tuple[dict[by
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"accept-encoding", b"br")]}
-    asyncio.run(EarlyScript(app)(scope, None, send))  # type: ignore[arg-type]
+    run(EarlyScript(app)(scope, None, send))  # type: ignore[arg-type]
     return dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent[1:])
 
 
