@@ -16,9 +16,7 @@ from core.snippets.question_answering import question_answering
 from core.snippets.source import Code, code, source
 from core.snippets.summarization import summarization
 from core.tasks.text.options import ModelOptions
-
-CUTS = ("say.text_cut", "say.sentences_cut")
-"""The notes that say how many tokens were read of what was longer."""
+from core.tasks.text.summarization import CUTS
 
 Writer = Callable[[Any, Plan], list[Code]]
 """(settings, plan) → pieces that end with a variable `result`."""
