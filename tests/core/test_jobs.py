@@ -723,14 +723,15 @@ def server(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def read_until(child: subprocess.Popen[bytes], done: int) -> tuple[str, list[str]]:
-    """Read the child's story until row `done` (0 = until the job's id is known)."""
+    """Read the child's story until row `done` (0 = until the job's id is known), whichever of the two is told first."""
     assert child.stdout is not None
     lines: list[str] = []
-    job = ""
-    while not job or (done and f"did {done}" not in lines[-2:]):
+    job, reached = "", not done
+    while not (job and reached):
         lines.append(child.stdout.readline().decode().strip())
         assert lines[-1], "the child ended early"
         job = lines[-1].removeprefix("id ") if lines[-1].startswith("id ") else job
+        reached = reached or lines[-1] == f"did {done}"
     return job, lines
 
 
