@@ -68,7 +68,7 @@ def _ended(atelier: Atelier, visit: Visit, view: JobView) -> Shown:
         return seen, view.id, None, files or None, None
     provenance = summary.ran.as_dict()
     seen += notes(summary.notes, visit.language)
-    seen += _outcome(summary.outcome, settings.task, visit) + ran_on(provenance, visit.language)
+    seen += _outcome(summary.outcome, settings.task, summary.column, visit) + ran_on(provenance, visit.language)
     code = _code(settings, summary, visit, atelier.settings.login)
     return seen, view.id, code, files, provenance
 
@@ -81,10 +81,17 @@ def _settings(view: JobView) -> TextBatchSettings | None:
         return None
 
 
-def _outcome(outcome: Outcome, task: str, visit: Visit) -> str:
-    head = [visit.say(say("say.row")), *ROW_TASKS[task].columns, "status"]
+def _outcome(outcome: Outcome, task: str, column: str, visit: Visit) -> str:
+    named = [visit.say(say("say.row")), *([column] if outcome.texts else []), *ROW_TASKS[task].columns, "status"]
     told = notes([say("say.row_counts", **outcome.counts)], visit.language)
-    return told + counts(outcome.categories) + table(head, outcome.preview)
+    return told + counts(outcome.categories) + table(named, _beside_texts(outcome))
+
+
+def _beside_texts(outcome: Outcome) -> Sequence[Sequence[str]]:
+    """Put each row's text behind its number, before its answer; a summary of an older version has none."""
+    if not outcome.texts:
+        return outcome.preview
+    return [(row[0], text, *row[1:]) for row, text in zip(outcome.preview, outcome.texts, strict=True)]
 
 
 def _code(settings: TextBatchSettings, summary: Summary, visit: Visit, user: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from core.atelier import Atelier, open_atelier
 from core.provenance import Provenance
 from core.settings import Settings
 from core.tasks.text.batch import KIND
-from core.tasks.text.batch_results import ROWS_FILE, Row, Summary, outcome_of, write_summary
+from core.tasks.text.batch_results import ROWS_FILE, SUMMARY_FILE, Row, Summary, outcome_of, write_summary
 from tabs._events import Visit
 from tabs.text._batch_view import Shown, watch
 
@@ -24,6 +25,7 @@ ROWS = (
     Row(2, problem="too long"),
     Row(3, cut=True),
 )
+TEXTS = ("What a film", None, "on and on", "<b>long</b>")
 TASK = "text-classification"
 
 
@@ -58,7 +60,7 @@ def leave(handle: Any) -> None:
     """Leave what a batch leaves, but no rows: a page that read them would show none."""
     for name in ("result.csv", "result.parquet"):
         (handle.result_folder / name).write_text("text\n")
-    write_summary(handle.result_folder, Summary(RAN, "text", 512, outcome_of(ROWS, TASK)))
+    write_summary(handle.result_folder, Summary(RAN, "review", 512, outcome_of(ROWS, TASK, TEXTS)))
 
 
 def test_the_end_is_shown_from_the_summary(atelier: Atelier) -> None:
@@ -68,8 +70,9 @@ def test_the_end_is_shown_from_the_summary(atelier: Atelier) -> None:
     view, named, code, files, provenance = shown
     assert named == job
     assert "2 rows answered, 1 blank, 1 failed" in view
-    assert "<td>POSITIVE</td><td>0.75</td><td>ok</td>" in view
-    assert "<td>too long</td>" in view
+    assert "<th scope=col>review</th><th scope=col>label</th>" in view
+    assert "<td>1</td><td>What a film</td><td>POSITIVE</td><td>0.75</td><td>ok</td>" in view
+    assert "<td>on and on</td><td></td><td></td><td>too long</td>" in view
     assert "text_batch" in code
     assert [Path(file).name for file in files] == ["result.csv", "result.parquet"]
     (fallback,) = provenance["fallbacks"]
@@ -84,6 +87,21 @@ def test_a_job_of_another_version_shows_its_state(atelier: Atelier, settings: di
     job, shown = ended(atelier, settings, leave)
     assert shown[1:] == (job, None, None, None)
     assert "Finished" in shown[0]
+
+
+def test_a_summary_without_texts_shows_the_answers(atelier: Atelier) -> None:
+    """A batch of an older version, whose summary holds no texts, shows its rows without that column."""
+
+    def work(handle: Any) -> None:
+        leave(handle)
+        path = handle.result_folder / SUMMARY_FILE
+        written = json.loads(path.read_text())
+        del written["outcome"]["texts"]
+        path.write_text(json.dumps(written))
+
+    _, shown = ended(atelier, {"file": "t.csv", "task": TASK}, work)
+    assert "<th scope=col>review</th>" not in shown[0]
+    assert "<td>1</td><td>POSITIVE</td><td>0.75</td><td>ok</td>" in shown[0]
 
 
 def test_a_summary_of_another_version_leaves_the_files(atelier: Atelier) -> None:

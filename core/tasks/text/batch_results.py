@@ -16,7 +16,7 @@ from typing import Any
 from core.job_files import written_whole
 from core.provenance import Provenance
 from core.settings import LIMITS
-from core.tables import Layout, free_name, read_table, write_csv, write_parquet
+from core.tables import Layout, Table, free_name, read_table, write_csv, write_parquet
 from core.tasks.text.encoder import with_notes
 from core.tasks.text.row_tasks import ROW_TASKS, RowTask
 from core.words import Sentence, say
@@ -24,7 +24,7 @@ from core.words import Sentence, say
 ROWS_FILE, SUMMARY_FILE, INPUT_NAME = "rows.jsonl", "summary.json", "input"
 TABLE_NAMES = ("result.csv", "result.parquet")
 PREVIEW_CHARACTERS = 80
-"""Kept of a cell in the preview."""
+"""Most of a cell that the preview shows."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Outcome:
     """The first rows: number, the task's columns, status."""
     cut: int = 0
     """Rows whose text was longer than the model reads."""
+    texts: Sequence[str] = ()
+    """The beginning of each preview row's text; nothing in the summaries of older versions."""
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,15 @@ def collect(result_folder: Path, task: str) -> list[Path]:
     upload = next(result_folder.glob(f"{INPUT_NAME}.*"), None)
     if not rows or upload is None:
         return []
-    paths = _write_table(result_folder, upload, rows, ROW_TASKS[task])
+    table = read_table(upload)
+    paths = _write_table(result_folder, table, rows, ROW_TASKS[task])
     if summary := read_summary(result_folder):
-        write_summary(result_folder, replace(summary, outcome=outcome_of(rows, task)))
+        outcome = outcome_of(rows, task, table.column(summary.column))
+        write_summary(result_folder, replace(summary, outcome=outcome))
     return paths
 
 
-def _write_table(result_folder: Path, upload: Path, rows: Sequence[Row], task: RowTask) -> list[Path]:
-    table = read_table(upload)
+def _write_table(result_folder: Path, table: Table, rows: Sequence[Row], task: RowTask) -> list[Path]:
     names = own_columns(task, table.columns)
     made = [_output(table.rows[row.place], row, task, names) for row in rows]
     columns = [*table.columns, *names.values()]
@@ -170,15 +173,27 @@ def _cells(row: Row, task: RowTask) -> dict[str, Any]:
     return {} if row.result is None else task.cells(row.result)
 
 
-def outcome_of(rows: Sequence[Row], task: str) -> Outcome:
-    """Return what a page shows of these rows."""
-    preview = [_preview(row, ROW_TASKS[task]) for row in rows[: LIMITS.table_preview_rows]]
-    return Outcome(status_counts(rows), distribution(rows, task), preview, sum(row.cut for row in rows))
+def outcome_of(rows: Sequence[Row], task: str, cells: Sequence[Any]) -> Outcome:
+    """Return what a page shows of these rows; `cells` is the whole column that was read."""
+    first = rows[: LIMITS.table_preview_rows]
+    return Outcome(
+        status_counts(rows),
+        distribution(rows, task),
+        [_preview(row, ROW_TASKS[task]) for row in first],
+        sum(row.cut for row in rows),
+        ["" if row.blank else _shortened(cells[row.place]) for row in first],
+    )
+
+
+def _shortened(cell: Any) -> str:
+    """Return a cell's beginning on one line; None, a cell that the row lacks, as nothing."""
+    text = "" if cell is None else " ".join(str(cell).split())
+    return text if len(text) <= PREVIEW_CHARACTERS else text[: PREVIEW_CHARACTERS - 1] + "…"
 
 
 def _preview(row: Row, task: RowTask) -> tuple[str, ...]:
     cells = _cells(row, task)
-    shown = (str(cells.get(name, ""))[:PREVIEW_CHARACTERS] for name in task.columns)
+    shown = (_shortened(cells.get(name)) for name in task.columns)
     return str(row.place + 1), *shown, row.status
 
 

@@ -25,6 +25,7 @@ from core.tables import read_table, write_csv, write_parquet
 from core.tasks.text import batch
 from core.tasks.text.batch import TextBatchSettings, run_batch
 from core.tasks.text.batch_results import (
+    PREVIEW_CHARACTERS,
     ROWS_FILE,
     SUMMARY_FILE,
     TABLE_NAMES,
@@ -347,6 +348,19 @@ def test_the_summary_shows_the_rows(job: Job, tmp_path: Path, registry: Registry
     assert len(summary.outcome.preview) == LIMITS.table_preview_rows
     assert summary.outcome.preview[1] == ["2", "", "", "blank"]
     assert summary.outcome.preview[0][1] == done(job)[0]["label"]
+
+
+def test_the_preview_tells_rows_apart(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """The summary holds the beginning of each shown row's text on one line, and nothing for a blank one."""
+    texts = ["good\nfilm", " ", "bad " * 100, *(f"plot {place}" for place in range(60))]
+    run_batch(job, TextBatchSettings(file=table(tmp_path, texts, n=1), column="text", model=sentiment), registry)
+    summary = read_summary(job.result_folder)
+    assert summary
+    assert summary.outcome
+    assert len(summary.outcome.texts) == len(summary.outcome.preview) == LIMITS.table_preview_rows
+    first, blank, long, fourth = summary.outcome.texts[:4]
+    assert (first, blank, fourth) == ("good film", "", "plot 0")
+    assert (len(long), long[:8], long[-1]) == (PREVIEW_CHARACTERS, "bad bad ", "…")
 
 
 @pytest.mark.parametrize(
