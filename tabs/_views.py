@@ -127,21 +127,22 @@ def counts(rows: Sequence[Sequence[Any]]) -> str:
     return f'<ol class="bars">{"".join(lines)}</ol>'
 
 
-def progress_bar(state: Sentence, progress: Progress | None, language: str) -> str:
-    """Draw how far long work is: state, share done, rate and remaining time."""
+def progress_bar(state: Sentence, progress: Progress | None, language: str, *, running: bool = True) -> str:
+    """Draw how far long work is: state, share done and rate; remaining time only while it is `running`."""
     head = f'<p class="job-state">{escape(state.in_language(language))}</p>'
     if progress is None:
         return head
     share = progress.done / progress.total if progress.total else 0.0
+    told = escape(_how_far(progress, running=running).in_language(language))
+    return f'{head}<progress max="1" value="{share:.4f}"></progress><p>{told}</p>'
+
+
+def _how_far(progress: Progress, *, running: bool) -> Sentence:
+    done, total, rate = progress.done, progress.total, f"{progress.rate:,.1f}"
     remaining = progress.remaining_seconds
-    sentence = say(
-        "say.done_of",
-        done=progress.done,
-        total=progress.total,
-        rate=f"{progress.rate:,.1f}",
-        remaining="–" if remaining is None else f"{remaining:,.0f}",
-    )
-    return f'{head}<progress max="1" value="{share:.4f}"></progress><p>{escape(sentence.in_language(language))}</p>'
+    if not running or remaining is None:
+        return say("say.done_at_rate", done=done, total=total, rate=rate)
+    return say("say.done_of", done=done, total=total, rate=rate, remaining=f"{remaining:,.0f}")
 
 
 def failure(sentence: Sentence, language: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.atelier import Atelier
 from core.errors import AtelierError
-from core.jobs import JobView
+from core.jobs import JobView, State
 from core.snippets import TableJob, table_markdown, table_parameters
 from core.tasks.text.batch import TextBatchSettings
 from core.tasks.text.batch_results import Outcome, Summary, read_summary, result_files
@@ -51,11 +51,12 @@ def owner_of(atelier: Atelier, visit: Visit) -> str | None:
 def _running(view: JobView, counted: Sequence[Any], visit: Visit) -> str:
     waiting = notes([view.waiting], visit.language) if view.waiting else ""
     state = say(f"say.state_{view.state.value}")
-    return progress_bar(state, view.progress, visit.language) + waiting + counts(counted)
+    bar = progress_bar(state, view.progress, visit.language, running=view.state is State.RUNNING)
+    return bar + waiting + counts(counted)
 
 
 def _ended(atelier: Atelier, visit: Visit, view: JobView) -> Shown:
-    seen = progress_bar(say(f"say.state_{view.state.value}"), view.progress, visit.language)
+    seen = progress_bar(say(f"say.state_{view.state.value}"), view.progress, visit.language, running=False)
     if view.error:
         seen += failure(view.error, visit.language)
     settings = _settings(view)

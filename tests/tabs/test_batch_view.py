@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from core.atelier import Atelier, open_atelier
+from core.errors import Cancelled, InvalidInput
+from core.events import Progress
 from core.provenance import Provenance
 from core.settings import Settings
 from core.tasks.text.batch import KIND
 from core.tasks.text.batch_results import ROWS_FILE, SUMMARY_FILE, Row, Summary, outcome_of, write_summary
+from core.words import say
 from tabs._events import Visit
 from tabs.text._batch_view import Shown, watch
 
@@ -79,6 +82,24 @@ def test_the_end_is_shown_from_the_summary(atelier: Atelier) -> None:
     assert "1 texts were longer than the model reads (at most 512 tokens" in fallback
     assert fallback in view
     assert {**provenance, "fallbacks": []} == RAN.as_dict()
+
+
+@pytest.mark.parametrize("way", ["succeeded", "failed", "cancelled"])
+def test_an_ended_batch_has_no_time_left(atelier: Atelier, way: str) -> None:
+    """Finished, failed or stopped: how much was done is shown, and no remaining time."""
+
+    def work(handle: Any) -> None:
+        handle.report(Progress("rows", 256, 1024, 2.0))
+        leave(handle)
+        if way == "failed":
+            raise InvalidInput("error.no_tokens")
+        if way == "cancelled":
+            raise Cancelled("error.cancelled")
+
+    _, shown = ended(atelier, {"file": "t.csv", "task": TASK}, work)
+    assert str(say(f"say.state_{way}")) in shown[0]
+    assert "256 of 1,024 · 128.0 per second" in shown[0]
+    assert "per second · about" not in shown[0]
 
 
 @pytest.mark.parametrize("settings", [{"file": "t.csv", "gone": 1}, {"file": "t.csv", "task": "no such"}, {}])

@@ -55,6 +55,16 @@ def test_progress_says_how_much_is_done() -> None:
     html = progress_bar(say("say.state_running"), Progress("rows", 256, 1024, 2.0), "en")
     assert 'value="0.2500"' in html
     assert "256 of 1,024" in html
+    assert "about 6 s left" in html
+
+
+def test_remaining_time_is_for_running_work() -> None:
+    """What has ended, and what has no rate yet, shows how much is done and no remaining time."""
+    ended = progress_bar(say("say.state_cancelled"), Progress("rows", 256, 1024, 2.0), "en", running=False)
+    begun = progress_bar(say("say.state_running"), Progress("rows", 0, 1024, 0.0), "en")
+    for html, told in ((ended, "256 of 1,024 · 128.0 per second"), (begun, "0 of 1,024 · 0.0 per second")):
+        assert told in html
+        assert "left" not in html
 
 
 def test_a_result_names_its_model_and_time() -> None:
