@@ -64,7 +64,7 @@ def refuse_misplaced(case: Case, device: Device) -> None:
 
 
 def choose_dtype(case: Case, device: Device) -> tuple[str, Sentence]:
-    """Return the dtype and its reason: half precision on GPUs, on a CPU only where it is fast and compared."""
+    """Return the dtype and its reason: half precision on GPUs, on a CPU only for tables (`mixes_tables`)."""
     if case.wish.dtype != "auto":
         return _wished_dtype(case.wish.dtype, device)
     if device.kind == "cuda":
@@ -76,6 +76,12 @@ def choose_dtype(case: Case, device: Device) -> tuple[str, Sentence]:
     if device.kind == "xpu":
         return "bfloat16", say("reason.dtype_bf16_xpu")
     return _cpu_dtype(case.facts, device)
+
+
+def mixes_tables(case: Case, way: Way) -> bool:
+    """Tell whether whole tables may be computed in mixed precision: as `choose_dtype` says in its reason."""
+    chosen = case.wish.dtype == "auto" and way.device.kind == "cpu" and way.device.bf16
+    return chosen and bool(case.facts.bf16_agrees)
 
 
 def choose_attention(case: Case, device: Device, dtype: str) -> tuple[str, Sentence]:
@@ -115,7 +121,7 @@ def _cpu_dtype(facts: ModelFacts, device: Device) -> tuple[str, Sentence]:
     if not device.bf16:
         return "float32", say("reason.dtype_fp32_no_instructions")
     if facts.bf16_agrees:
-        return "bfloat16", say("reason.dtype_bf16_cpu")
+        return "float32", say("reason.dtype_fp32_tables_mixed")
     unknown = facts.bf16_agrees is None
     return "float32", say("reason.dtype_fp32_unknown" if unknown else "reason.dtype_fp32_disagrees")
 

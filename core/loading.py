@@ -14,7 +14,7 @@ from core.events import CancelToken
 from core.model_files import Finder, ModelFiles, Preview, Report
 from core.model_folder import read_config, starter_base_folder
 from core.placement import ModelFacts, Placement
-from core.provenance import Provenance
+from core.provenance import MIXED, Provenance
 from core.weights import HEAD_ENDS, auto_class_name, first_line, header_of_adapter, load_weights
 
 __all__ = [
@@ -46,14 +46,15 @@ class LoadedModel:
     load_seconds: float
     fallbacks: tuple[str, ...] = ()
 
-    def provenance(self, seconds: float, seed: int | None = None) -> Provenance:
-        """Return what ran, read from the model itself."""
+    def provenance(self, seconds: float, seed: int | None = None, *, table: bool = False) -> Provenance:
+        """Return what ran, read from the model itself; `table` = in the background lane, which may mix dtypes."""
+        mixed = table and self.placement.mixed_tables
         return Provenance(
             model=self.spec.name,
             revision=self.files.revision,
             adapter=self.files.adapter_label,
             device=str(self.model.device),
-            dtype=str(self.model.dtype).removeprefix("torch."),
+            dtype=MIXED if mixed else str(self.model.dtype).removeprefix("torch."),
             attention=self.attention,
             seed=seed,
             seconds=seconds,

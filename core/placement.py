@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from core.choices import Case, first_way
+from core.choices import Case, first_way, mixes_tables
 from core.devices import Device, Hardware
 from core.errors import InvalidInput, NotEnoughMemory
 from core.model_facts import HALF, ModelFacts, Working, facts_from_config, image_working, text_working
@@ -43,6 +43,8 @@ class Placement:
     device_map: str | None = None
     quantisation: str = "none"
     predicted_bytes: int = 0
+    mixed_tables: bool = False
+    """Whole tables run under bfloat16 autocast over these float32 weights; a single text never does."""
     parts: tuple[Part, ...] = ()
     reasons: tuple[Sentence, ...] = ()
 
@@ -144,6 +146,7 @@ def _placement(case: Case, chosen: Step) -> Placement:
         device_map="auto" if way.together else None,
         quantisation=way.quantisation,
         predicted_bytes=chosen.needed,
+        mixed_tables=mixes_tables(case, way),
         parts=predict(case.facts, case.working, way),
         reasons=(*chosen.reasons, fits),
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+MIXED = "bf16-mixed"
+"""The dtype of float32 weights under bfloat16 autocast, by the name that Lightning gives it."""
+
 
 @dataclass(frozen=True)
 class Provenance:

@@ -14,6 +14,8 @@ from huggingface_hub import EvalResult, ModelCardData
 from recipes._base import BASE_ID, BASE_SHA256
 from recipes._data import Source
 from recipes._measure import Measurement
+from recipes._mixed import MixedPrecision
+from recipes._train import Recipe
 
 PACKAGES = ("torch", "transformers", "peft", "datasets", "tokenizers", "safetensors", "numpy")
 ADAPTER_CLASSES = {
@@ -37,19 +39,27 @@ class Card:
     example: str | tuple[str, str]
 
 
-def write_metrics(
-    folder: Path, name: str, task: str, seed: int, measurements: Sequence[Measurement], training: dict | None
-) -> dict:
+@dataclass(frozen=True)
+class Findings:
+    """What was measured of a starter as saved: its scores, and whether bfloat16 autocast keeps its answers."""
+
+    measurements: Sequence[Measurement]
+    mixed: MixedPrecision | None = None
+
+
+def write_metrics(folder: Path, recipe: Recipe, findings: Findings, training: dict | None) -> dict:
     """Write metrics.json and return what it holds."""
+    mixed = findings.mixed
     metrics = {
-        "starter": name,
-        "task": task,
+        "starter": recipe.name,
+        "task": recipe.task,
         "base_model": BASE_ID,
         "base_sha256": BASE_SHA256,
-        "seed": seed,
-        "command": f"python -m recipes.measure {name} --data DATA",
+        "seed": recipe.seed,
+        "command": f"python -m recipes.measure {recipe.name} --data DATA",
         "versions": {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in PACKAGES},
-        "measurements": [asdict(measurement) for measurement in measurements],
+        "measurements": [asdict(measurement) for measurement in findings.measurements],
+        **({"bf16_agrees": mixed.agrees, "bf16": asdict(mixed)} if mixed else {}),
         "training": training,
     }
     text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
@@ -181,8 +191,20 @@ def _scores(metrics: dict) -> str:
     return (
         "| data | rows | measure | value | 95 % interval | |\n|---|---|---|---|---|---|\n"
         + "\n".join(rows)
+        + _mixed(metrics)
         + "\n\nIntervals are bootstrap intervals over the rows. Measured in float32 on the files as they load; "
         f"`{metrics['command']}` repeats it."
+    )
+
+
+def _mixed(metrics: dict) -> str:
+    if "bf16" not in metrics:
+        return ""
+    found = metrics["bf16"]
+    use = "so a whole table may be computed that way" if metrics["bf16_agrees"] else "so it is always used in float32"
+    return (
+        f"\n\nUnder bfloat16 autocast {found['labels_equal']:.2%} of {found['n']:,} labels stay the same and no score "
+        f"moves by more than {found['scores_apart']}; {use}."
     )
 
 

@@ -68,7 +68,7 @@ def class_logits(
             return_tensors="pt",
         )
         with torch.inference_mode():
-            logits[batch] = model(**inputs).logits.numpy()
+            logits[batch] = model(**inputs).logits.float().numpy()
     return logits
 
 

@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
-from recipes._card import write_card, write_metrics
-from recipes._measure import Measurement
+import torch
+
+from recipes._card import Findings, write_card, write_metrics
+from recipes._mixed import compare
 from recipes._train import CHECKPOINTS, STARTERS, load_starter, train
 
 NAMES = ("sentiment", "question-answering", "nli", "entities", "embeddings")
@@ -30,26 +32,36 @@ def make(name: str, data: Path, starters: Path = STARTERS) -> None:
     if hasattr(module, "training_rows"):
         facts = train(recipe, module.training_rows(data), module.collator(), folder)
         training = {"settings": asdict(recipe)} | facts
-    measurements = measure(name, data, starters)
-    metrics = write_metrics(folder, name, recipe.task, recipe.seed, measurements, training)
-    write_card(folder, module.CARD, metrics)
+    record(name, measure(name, data, starters), training, starters)
     shutil.rmtree(CHECKPOINTS / name, ignore_errors=True)
 
 
-def measure(name: str, data: Path, starters: Path = STARTERS) -> list[Measurement]:
-    """Measure the saved starter of this name."""
+def record(name: str, findings: Findings, training: dict | None, starters: Path = STARTERS) -> None:
+    """Write metrics.json and the card."""
     module, folder = recipe_module(name), starters / name
-    trained = hasattr(module, "training_rows")
-    measurements = module.measure(load_starter(module.RECIPE, folder) if trained else None, data)
+    write_card(folder, module.CARD, write_metrics(folder, module.RECIPE, findings, training))
+
+
+def measure(name: str, data: Path, starters: Path = STARTERS) -> Findings:
+    """Measure the saved starter of this name, and print what was found."""
+    module, folder = recipe_module(name), starters / name
+    model = load_starter(module.RECIPE, folder) if hasattr(module, "training_rows") else None
+    measurements, mixed = module.measure(model, data), None
+    if hasattr(module, "compared_scores"):
+        exact = module.compared_scores(model, data)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = compare(exact, module.compared_scores(model, data))
     for row in measurements:
         print(f"{row.dataset} {row.split} {row.name} {row.value} {list(row.ci95)} n={row.n} {row.note}")
-    return measurements
+    print(f"bfloat16 autocast: {mixed}")
+    return Findings(measurements, mixed)
 
 
 def arguments(description: str, *, named: bool = False) -> argparse.Namespace:
     """Return the command-line arguments that every recipe takes."""
     parser = argparse.ArgumentParser(description=description)
     if named:
+        parser.add_argument("--write", action="store_true", help="write metrics.json and the card with what was found")
         parser.add_argument("name", choices=NAMES, help="the starter to measure")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
     parser.add_argument("--starters", type=Path, default=STARTERS, help="folder that holds the starters")

@@ -12,6 +12,7 @@ from transformers import DataCollatorWithPadding, PreTrainedModel
 from recipes._card import Card
 from recipes._data import APACHE, CC_BY, CC_BY_3, CC_BY_SA, Source, read
 from recipes._measure import Measurement, class_logits, score
+from recipes._mixed import softmax
 from recipes._run import main
 from recipes._topics import DOMAIN_WORDS, TEMPLATE, opening, plain_words, topic_pairs
 from recipes._train import Recipe, tokenizer
@@ -162,6 +163,12 @@ def entailment(model: PreTrainedModel, texts: list[str], labels: list[str]) -> n
     logits = class_logits(model, tokenizer(), premises, hypotheses)
     column = RECIPE.labels.index("entailment")
     return logits[:, column].reshape(len(texts), len(labels))
+
+
+def compared_scores(model: PreTrainedModel, data: Path) -> np.ndarray:
+    """Return the scores (texts, labels) of validation texts among the ten domains, for a comparison of dtypes."""
+    texts = read(data, "clinc150", "validation").query("domain != 'oos'").text.sample(300, random_state=RECIPE.seed)
+    return softmax(entailment(model, texts.tolist(), [words[0] for words in DOMAIN_WORDS.values()]))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from transformers import DataCollatorWithPadding, PreTrainedModel
 from recipes._card import Card
 from recipes._data import APACHE, CC_BY, Source, read
 from recipes._measure import Measurement, class_logits, score
+from recipes._mixed import softmax
 from recipes._run import main
 from recipes._train import Recipe, tokenizer
 
@@ -159,6 +160,12 @@ def measure(model: PreTrainedModel, data: Path) -> list[Measurement]:
             "comments whose emotions are all positive or all negative",
         ),
     ]
+
+
+def compared_scores(model: PreTrainedModel, data: Path) -> np.ndarray:
+    """Return the scores (texts, labels) of the validation reviews, for a comparison of dtypes."""
+    texts = read(data, "sentiment_polarity", "validation").text.map(detokenise).map(truecase)
+    return softmax(class_logits(model, tokenizer(), texts.tolist()))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePath
 from typing import Any
 
-from core.provenance import Provenance
+from core.provenance import MIXED, Provenance
 from core.snippets.curl import curl_snippet
 from core.snippets.loading import Plan
 from core.snippets.origin import origin_of
@@ -68,16 +68,17 @@ def table_markdown(
 
 def python_of_table(job: TableJob, provenance: Provenance, longest: int) -> str:
     """Write a program that adds a column `result` (JSON a row, in the pipeline's format) and saves result.csv."""
+    mixed = provenance.dtype == MIXED
     plan = Plan(
         origin=origin_of(job.row.model, provenance),
         device=provenance.device,
-        dtype=provenance.dtype,
+        dtype="float32" if mixed else provenance.dtype,
         attention=provenance.attention,
         quantisation=job.row.quantisation,
         cut_to=longest,
     )
     loading, *work = WRITERS[job.task](job.row, plan)
-    return source(loading, _function(work, ROW_INPUTS[job.task]), _over_table(job))
+    return source(loading, _function(work, ROW_INPUTS[job.task], mixed=mixed), _over_table(job))
 
 
 def curl_of_table(job: TableJob, base_url: str, *, user: str | None = None) -> str:
@@ -85,11 +86,12 @@ def curl_of_table(job: TableJob, base_url: str, *, user: str | None = None) -> s
     return curl_snippet("text_batch", {"column": job.column, **job.parameters}, base_url, user=user, upload=job.file)
 
 
-def _function(work: Sequence[Code], name: str) -> Code:
+def _function(work: Sequence[Code], name: str, *, mixed: bool) -> Code:
     """Make `answer(text)` of a task's code: the line that sets its text becomes the parameter."""
-    imports = frozenset[str]().union(*(piece.imports for piece in work))
+    imports = frozenset[str]().union(*(piece.imports for piece in work), {"torch"} if mixed else ())
+    autocast = ['@torch.autocast("cpu", dtype=torch.bfloat16)'] if mixed else []
     lines = [line for piece in work for line in piece.lines if not line.startswith(f"{name} = ")]
-    return Code(imports, (f"def answer({name}):", *(f"    {line}" for line in lines), "    return result"))
+    return Code(imports, (*autocast, f"def answer({name}):", *(f"    {line}" for line in lines), "    return result"))
 
 
 def _over_table(job: TableJob) -> Code:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from core.provenance import Provenance
+from core.provenance import MIXED, Provenance
 from core.settings import PROJECT
 from core.snippets import TableJob, table_markdown, table_parameters
 from core.snippets.table import curl_of_table, python_of_table
@@ -31,11 +31,13 @@ def _job(task: str, **options: str) -> TableJob:
     return TableJob(SAMPLE.name, "text", task, settings.row_settings(), table_parameters(settings))
 
 
-def test_python_labels_the_sample(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", MIXED])
+def test_python_labels_the_sample(tmp_path: Path, dtype: str) -> None:
     """The Python adds the pipeline's result to every row of the sample, and leaves the blank row alone."""
     shutil.copy(SAMPLE, tmp_path)
     (tmp_path / "assets").symlink_to(PROJECT / "assets")
-    program = python_of_table(_job("text-classification"), RAN, 512)
+    program = python_of_table(_job("text-classification"), replace(RAN, dtype=dtype), 512)
+    assert ("torch.autocast" in program) == (dtype == MIXED)
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=300)
     with (tmp_path / "result.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

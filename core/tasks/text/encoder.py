@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,9 @@ def forward(
     """
 
     def run(items: Sequence[Encoded]) -> list[Any]:
-        return _run(model, items, read)
+        return _run(model, items, read, mixed=mixed)
 
+    mixed = lane.background and model.placement.mixed_tables
     group = (id(model.model), read)
     results: list[Any] = [None] * len(encoded)
     order = sorted(range(len(encoded)), key=lambda place: len(encoded[place].ids), reverse=True)
@@ -136,11 +138,12 @@ def _without_padding(logits: torch.Tensor, mask: torch.Tensor) -> list[torch.Ten
     return [row[kept] for row, kept in zip(logits.float().cpu(), mask.bool().cpu(), strict=True)]
 
 
-def _run(model: LoadedModel, items: Sequence[Encoded], read: Read) -> list[Any]:
+def _run(model: LoadedModel, items: Sequence[Encoded], read: Read, *, mixed: bool) -> list[Any]:
     import torch
 
     results: list[Any] = [None] * len(items)
-    with torch.inference_mode():
+    autocast = torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext()
+    with torch.inference_mode(), autocast:
         for places in pack([len(item.ids) for item in items]):
             inputs = _tensors(model, [items[place] for place in places])
             values = read(model.model(**inputs), inputs["attention_mask"])
