@@ -25,6 +25,9 @@ MOST_EXPANDED_BYTES = 500_000_000
 """What a Parquet file may grow to in memory: a small file can repeat one long text a million times."""
 ENCODINGS = ["big5hkscs", "gb18030", "cp949", "shift_jis", "euc_jp", "cp1252", "cp1251", "utf_16_le", "utf_16_be"]
 """What people's files are in when they are not UTF-8."""
+PACKED_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b\x08")
+"""How a zip (so .xlsx and .ods), an Excel file before 2007 (.xls) and a gzip begin; no table that is read here does."""
+PARQUET_START = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def read_table(path: Path) -> Table:
     size = path.stat().st_size
     if size > LIMITS.upload_bytes:
         raise BadFile("error.file_too_big", file=path.name, size=in_bytes(size), limit=in_bytes(LIMITS.upload_bytes))
+    _refuse_disguised(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise BadFile("error.unknown_format", file=path.name, formats=", ".join(FORMATS))
@@ -70,6 +74,16 @@ def read_table(path: Path) -> Table:
     if len(table.rows) > LIMITS.batch_rows:
         raise BadFile("error.too_many_rows", file=path.name, rows=len(table.rows), limit=LIMITS.batch_rows)
     return table
+
+
+def _refuse_disguised(path: Path) -> None:
+    """Raise BadFile, with the way out, for what is no text whatever its name says: its encoding is not the trouble."""
+    with path.open("rb") as file:
+        start = file.read(4_096)
+    if start.startswith(PACKED_STARTS):
+        raise BadFile("error.file_is_packed", file=path.name, formats=", ".join(FORMATS))
+    if start.startswith(PARQUET_START) and b"\0" in start and path.suffix.lower() != ".parquet":
+        raise BadFile("error.file_is_parquet", file=path.name)
 
 
 def guess_text_column(table: Table) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +130,7 @@ def test_a_json_list_is_refused_with_the_way_out(tmp_path: Path, content: str) -
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("t.xlsx", b"PK\x03\x04", ".parquet"),
+        ("t.docx", b"text", ".parquet"),
         ("t.csv", b"", "no rows"),
         ("t.csv", b"text\n", "no rows"),
         ("t.csv", b"\n\n\n", "no rows"),
@@ -142,6 +145,38 @@ def test_refuses_in_words(tmp_path: Path, name: str, content: bytes, words: str)
     said = refusal(write(tmp_path, content, name))
     assert name in said
     assert words in said
+
+
+def zipped() -> bytes:
+    """Return what every .xlsx is: a zip with a list of its parts."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+    return held.getvalue()
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.parquet", "t.xlsx"])
+@pytest.mark.parametrize(
+    "content", [zipped(), gzip.compress(b"text\ngood\n"), bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)]
+)
+def test_a_workbook_is_called_one(tmp_path: Path, name: str, content: bytes) -> None:
+    """An Excel workbook or an archive is told what it is, what is allowed and what to do, under whatever name."""
+    said = refusal(write(tmp_path, content, name))
+    for part in (name, "Excel workbook", ".csv, .tsv, .jsonl, .parquet", "CSV UTF-8"):
+        assert part in said
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_a_parquet_under_another_name_is_called_one(tmp_path: Path, name: str) -> None:
+    """A Parquet file that is named otherwise is told to take its own name."""
+    path = tmp_path / name
+    parquet.write_table(pa.table({"text": ["good"]}), path)
+    assert "ends in .parquet" in refusal(path)
+
+
+def test_a_text_may_begin_like_a_parquet(tmp_path: Path) -> None:
+    """A CSV whose first column is called PAR1 is a CSV."""
+    assert rows(tmp_path, "PAR1,text\n1,good\n") == [{"PAR1": "1", "text": "good"}]
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
