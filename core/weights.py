@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, confi
     options = {**_options(placement, config), "ignore_mismatched_sizes": bool(files.adapters)}
     halves = bool(getattr(config, "is_encoder_decoder", False))
     auto_class = auto_class_name(spec.task, encoder_decoder=halves)
-    head = _head_of_adapters(files) if auto_class == "AutoModel" else None
+    head = head_of_adapters(files.adapters) if auto_class == "AutoModel" else None
     with _in_words(spec):
         (model, report), fallbacks = _with_known_attention(
             spec, f"AutoModel{head}" if head else auto_class, files.folder, options
@@ -61,9 +61,9 @@ def load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, confi
     return model if placed else model.to(placement.device), fallbacks
 
 
-def _head_of_adapters(files: ModelFiles) -> str | None:
+def head_of_adapters(adapters: Sequence[Path]) -> str | None:
     """Return the end of the class that the last adapter with a head was made for, such as "ForTokenClassification"."""
-    return next(filter(None, map(_head_of_adapter, reversed(files.adapters))), None)
+    return next(filter(None, map(_head_of_adapter, reversed(adapters))), None)
 
 
 def _head_of_adapter(adapter: Path) -> str | None:

@@ -33,9 +33,11 @@ class Plan:
 
 
 def load(plan: Plan, auto_class: str) -> Code:
-    """Write the loading of `model` and `tokenizer`."""
-    pieces = [_base(plan), _model(plan, auto_class), *_adapters(plan), _tokenizer(plan)]
-    return _joined(*pieces)
+    """Write the loading of `model` and `tokenizer`; adapters that bring a head are laid over the class they know."""
+    head = plan.origin.head if auto_class == "AutoModel" else None
+    whole = _model(plan, f"{auto_class}{head or ''}")
+    encoder = [_encoder(plan)] if head else []
+    return _joined(_base(plan), whole, *_adapters(plan), *encoder, _tokenizer(plan))
 
 
 def pipeline(plan: Plan, task: str, auto_class: str, name: str) -> Code:
@@ -97,6 +99,12 @@ def _adapters(plan: Plan) -> list[Code]:
         code("peft:PeftModel", call("model = PeftModel.from_pretrained", "model", *_arguments(place)) + merged)
         for place in plan.origin.adapters
     ]
+
+
+def _encoder(plan: Plan) -> Code:
+    """Write how the adapted encoder is taken from under its head; around quantised weights the adapters still stand."""
+    whole = "model" if plan.quantisation == "none" else "model.get_base_model()"
+    return code("", f"model = {whole}.base_model  # the encoder, without the head that the adapter brings")
 
 
 def _tokenizer(plan: Plan) -> Code:

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.catalogue import STARTER_BASE
+from core.catalogue import STARTER_BASE, starter_folder
 from core.loading import read_config, starter_base_folder
 from core.provenance import Provenance
+from core.weights import head_of_adapters
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -32,6 +33,8 @@ class Origin:
     base_revision: str | None = None
     packaged: bool = False
     """The base is STARTER_BASE, from its Python package."""
+    head: str | None = None
+    """The end of the class that the adapters were made for, such as "ForTokenClassification"; None = a bare encoder."""
 
     @property
     def encoder_decoder(self) -> bool:
@@ -57,7 +60,7 @@ def origin_of(model: str, provenance: Provenance) -> Origin:
         adapters = (*own, *_places(typed, commits[1:]))
         return _on_base_of_adapter(adapters, provenance.revision)
     adapters = _places(typed, commits)
-    return Origin(named, adapters, _config(adapters))
+    return Origin(named, adapters, _config(adapters), head=_head(adapters))
 
 
 def _starter(provenance: Provenance, *, adapted: bool) -> Origin:
@@ -65,14 +68,17 @@ def _starter(provenance: Provenance, *, adapted: bool) -> Origin:
     folder = Place(f"assets/starters/{provenance.model.removeprefix('starter/')}")
     base = Place(STARTER_BASE.hub_id)
     packaged = starter_base_folder() is not None
-    return Origin(base, (folder,), folder, packaged=packaged) if adapted else Origin(base, packaged=packaged)
+    if not adapted:
+        return Origin(base, packaged=packaged)
+    head = head_of_adapters([starter_folder(provenance.model)])
+    return Origin(base, (folder,), folder, packaged=packaged, head=head)
 
 
 def _on_base_of_adapter(adapters: tuple[Place, ...], revision: str) -> Origin:
     if revision == STARTER_BASE.sha256[:12]:
-        return Origin(Place(STARTER_BASE.hub_id), adapters, _config(adapters), packaged=True)
+        return Origin(Place(STARTER_BASE.hub_id), adapters, _config(adapters), packaged=True, head=_head(adapters))
     commit = revision if _COMMIT.fullmatch(revision) else None
-    return Origin(None, adapters, _config(adapters), base_revision=commit)
+    return Origin(None, adapters, _config(adapters), base_revision=commit, head=_head(adapters))
 
 
 def _places(names: list[str], commits: list[str]) -> tuple[Place, ...]:
@@ -87,6 +93,12 @@ def _at_commit(name: str, revision: str) -> tuple[str, str | None]:
 def _config(adapters: tuple[Place, ...]) -> Place | None:
     """Return the last adapter that brings a config.json of its own."""
     return next((place for place in reversed(adapters) if _has_config(place)), None)
+
+
+def _head(adapters: tuple[Place, ...]) -> str | None:
+    """Return what head the adapters bring; one whose files are gone by now brings none."""
+    described = (_file(place, "adapter_config.json") for place in adapters)
+    return head_of_adapters([path.parent for path in described if path])
 
 
 def _has_config(place: Place) -> bool:

@@ -12,7 +12,14 @@ from core.loading import read_config
 from core.snippets.loading import Plan, load
 from core.snippets.source import Code, call, code, literal
 from core.tasks.text.sentences import split_sentences
-from core.tasks.text.summarization import POSITION_PRIOR, RELEVANCE, TASK, SummarizationSettings, generation_options
+from core.tasks.text.summarization import (
+    POSITION_PRIOR,
+    RELEVANCE,
+    SAME,
+    TASK,
+    SummarizationSettings,
+    generation_options,
+)
 
 SENTENCES_AT_ONCE = 32
 SPLIT = r"(?<=[.!?。！？])\s+"
@@ -93,6 +100,7 @@ def _picked(settings: SummarizationSettings, sentences: list[str]) -> Code:
         "chosen, likeness = [], torch.zeros(len(vectors))",
         f"for _ in range({settings.sentences}):",
         f"    value = {RELEVANCE} * scores - {1 - RELEVANCE:.1f} * likeness  # new to those already chosen",
+        f"    value[likeness > {SAME}] -= 10  # says again what another has said: only if nothing else is left",
         '    value[chosen] = float("-inf")',
         "    chosen.append(int(value.argmax()))",
         "    likeness = torch.maximum(likeness, vectors @ vectors[chosen[-1]])",

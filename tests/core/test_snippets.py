@@ -107,6 +107,11 @@ CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("summarization", {"text": LONG_STORY, "model": "t5", "no_repeat_ngram_size": 2}),
     ("attention", {"text": "Unbelievable, 我 agree.", "layer": 2, "head": 3}),
     ("attention", {"text": LONG_STORY, "text_pair": "Who is it?", "dtype": "bfloat16"}),
+    ("attention", {"text": ENTITIES, "layer": 6, "model": "starter/nli"}),
+    ("feature-extraction", {"text": "I love it.\nNever again.", "model": "starter/sentiment"}),
+    ("feature-extraction", {"text": ENTITIES, "pooling": "none", "model": "starter/entities"}),
+    ("summarization", {"text": LONG_STORY, "model": "starter/sentiment"}),
+    ("summarization", {"text": f"{STORY * 4}\nNobody liked the soup.", "sentences": 5}),
 )
 LONG_CASE = ("token-classification", {"text": f"{ENTITIES} " * 80, "stride": 32})
 """Here the pipeline's windows and ours may differ a little."""
@@ -142,12 +147,14 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="module")
 def fakes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Folders of tiny models, for tasks whose starter is not there."""
+    """Folders of tiny models, for tasks whose starter is not there; a starter that is there goes by its own name."""
     folder = tmp_path_factory.mktemp("models")
     missing = {task: head for task, head in FAKES.items() if find_task(task).starter not in starter_names()}
     tiny = {task: str(tiny_bert(folder / task, head)) for task, head in missing.items()}
     encoders = () if "starter/embeddings" in starter_names() else ("feature-extraction", "summarization", "attention")
-    return {**tiny, **dict.fromkeys(encoders, str(starter_base_folder())), "t5": str(encoder_decoder(folder / "t5"))}
+    named = {name: name for name in starter_names()}
+    encoder = dict.fromkeys(encoders, str(starter_base_folder()))
+    return {**named, **tiny, **encoder, "t5": str(encoder_decoder(folder / "t5"))}
 
 
 def encoder_decoder(folder: Path) -> Path:
@@ -177,7 +184,7 @@ def encoder_decoder(folder: Path) -> Path:
 
 
 def ask(registry: Registry, fakes: Mapping[str, str], task: str, values: Mapping[str, Any]) -> Asked:
-    """Ask our skill; `model` names one of the fakes, by default the task's."""
+    """Ask our skill; `model` names one of the fakes or starters, by default the task's."""
     settings_type, skill = SKILLS[task]
     model = fakes.get(values.get("model", task), "")
     settings = settings_type(**{**values, "model": model})
