@@ -39,6 +39,12 @@ def header_of_adapter(folder: Path) -> dict[str, Any]:
     return read_header(folder / "adapter_model.safetensors")
 
 
+def labels_of_adapter(folder: Path) -> int | None:
+    """Return the rows of the head that an adapter brings, or None if it brings none."""
+    found = header_of_adapter(folder).items()
+    return next((tensor["shape"][0] for name, tensor in found if name.endswith(HEAD_ENDS)), None)
+
+
 def load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, config: Any) -> tuple[Any, tuple[str, ...]]:
     """Load the base, lay the adapters over it and merge them: plain layers answer faster than adapted ones.
 

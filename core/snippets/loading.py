@@ -82,6 +82,7 @@ def _model(plan: Plan, auto_class: str) -> Code:
     options = {
         **_base_revision(plan),
         **({"config": call("AutoConfig.from_pretrained", *_arguments(config))} if config else {}),
+        **_labels(plan),
         "dtype": literal(plan.dtype),
         "attn_implementation": literal(_attention(plan)),
         **_quantisation(plan),
@@ -90,6 +91,12 @@ def _model(plan: Plan, auto_class: str) -> Code:
     imports = f"transformers:{auto_class}" + (" transformers:AutoConfig" if config else "")
     made = call(f"model = {auto_class}.from_pretrained", "base", **options)
     return _joined(code(imports, *_remark(plan), made), _quantisation_imports(plan))
+
+
+def _labels(plan: Plan) -> dict[str, str]:
+    """Write as many labels as the adapter's head has; a head of the base's own may have others."""
+    labels = plan.origin.labels
+    return {"num_labels": literal(labels), "ignore_mismatched_sizes": "True"} if labels else {}
 
 
 def _adapters(plan: Plan) -> list[Code]:

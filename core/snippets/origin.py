@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.catalogue import STARTER_BASE, starter_folder
 from core.loading import read_config, starter_base_folder
 from core.provenance import Provenance
-from core.weights import head_of_adapters
+from core.weights import head_of_adapters, labels_of_adapter
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -35,11 +35,18 @@ class Origin:
     """The base is STARTER_BASE, from its Python package."""
     head: str | None = None
     """The end of the class that the adapters were made for, such as "ForTokenClassification"; None = a bare encoder."""
+    labels: int | None = None
+    """How many the last adapter's head has, where no config.json says so and the base does not have as many."""
 
     @property
     def encoder_decoder(self) -> bool:
         """True for a model that reads with one half and writes with the other, such as T5 and BART."""
         return bool(self.folder and read_config(self.folder).get("is_encoder_decoder"))
+
+    @property
+    def labels_of_base(self) -> int | None:
+        """How many labels the base's config.json names, 2 where it names none; None where this machine has no such."""
+        return len(read_config(self.folder).get("id2label") or (0, 1)) if self.folder else None
 
     @property
     def folder(self) -> Path | None:
@@ -59,8 +66,7 @@ def origin_of(model: str, provenance: Provenance) -> Origin:
         own = (Place(*_at_commit(provenance.model, commits[0])),)
         adapters = (*own, *_places(typed, commits[1:]))
         return _on_base_of_adapter(adapters, provenance.revision)
-    adapters = _places(typed, commits)
-    return Origin(named, adapters, _config(adapters), head=_head(adapters))
+    return _with_heads(Origin(named, _places(typed, commits)))
 
 
 def _starter(provenance: Provenance, *, adapted: bool) -> Origin:
@@ -76,9 +82,22 @@ def _starter(provenance: Provenance, *, adapted: bool) -> Origin:
 
 def _on_base_of_adapter(adapters: tuple[Place, ...], revision: str) -> Origin:
     if revision == STARTER_BASE.sha256[:12]:
-        return Origin(Place(STARTER_BASE.hub_id), adapters, _config(adapters), packaged=True, head=_head(adapters))
+        return _with_heads(Origin(Place(STARTER_BASE.hub_id), adapters, packaged=True))
     commit = revision if _COMMIT.fullmatch(revision) else None
-    return Origin(None, adapters, _config(adapters), base_revision=commit, head=_head(adapters))
+    return _with_heads(Origin(None, adapters, base_revision=commit))
+
+
+def _with_heads(origin: Origin) -> Origin:
+    """Read what the adapters say of their head; one whose files are gone by now says nothing."""
+    described = (_file(place, "adapter_config.json") for place in origin.adapters)
+    head, config = head_of_adapters([path.parent for path in described if path]), _config(origin.adapters)
+    return replace(origin, config=config, head=head, labels=None if config else _labels(origin))
+
+
+def _labels(origin: Origin) -> int | None:
+    weights = _file(origin.adapters[-1], "adapter_model.safetensors") if origin.adapters else None
+    found = labels_of_adapter(weights.parent) if weights else None
+    return None if found == origin.labels_of_base else found
 
 
 def _places(names: list[str], commits: list[str]) -> tuple[Place, ...]:
@@ -93,12 +112,6 @@ def _at_commit(name: str, revision: str) -> tuple[str, str | None]:
 def _config(adapters: tuple[Place, ...]) -> Place | None:
     """Return the last adapter that brings a config.json of its own."""
     return next((place for place in reversed(adapters) if _has_config(place)), None)
-
-
-def _head(adapters: tuple[Place, ...]) -> str | None:
-    """Return what head the adapters bring; one whose files are gone by now brings none."""
-    described = (_file(place, "adapter_config.json") for place in adapters)
-    return head_of_adapters([path.parent for path in described if path])
 
 
 def _has_config(place: Place) -> bool:

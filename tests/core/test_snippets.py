@@ -112,6 +112,8 @@ CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("feature-extraction", {"text": ENTITIES, "pooling": "none", "model": "starter/entities"}),
     ("summarization", {"text": LONG_STORY, "model": "starter/sentiment"}),
     ("summarization", {"text": f"{STORY * 4}\nNobody liked the soup.", "sentences": 5}),
+    ("text-classification", {"text": "A good film.", "top_k": 3, "model": "adapter"}),
+    ("attention", {"text": "A good film.", "layer": 2, "head": 1, "model": "adapter"}),
 )
 LONG_CASE = ("token-classification", {"text": f"{ENTITIES} " * 80, "stride": 32})
 """Here the pipeline's windows and ours may differ a little."""
@@ -154,12 +156,22 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     encoders = () if "starter/embeddings" in starter_names() else ("feature-extraction", "summarization", "attention")
     named = {name: name for name in starter_names()}
     encoder = dict.fromkeys(encoders, str(starter_base_folder()))
-    return {**named, **tiny, **encoder, "t5": str(encoder_decoder(folder / "t5"))}
+    own = {"t5": str(encoder_decoder(folder / "t5")), "adapter": str(adapter_of_three_labels(folder / "adapter"))}
+    return {**named, **tiny, **encoder, **own}
+
+
+@contextmanager
+def torch_seeded() -> Iterator[None]:
+    """Begin the block from a known random state, and leave the caller's as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        yield
 
 
 def encoder_decoder(folder: Path) -> Path:
     """Write a tiny T5 with a prefix, lengths and beams of its own, and the tokenizer of the starters' base."""
-    import torch
     import transformers
 
     config = transformers.T5Config(
@@ -175,11 +187,26 @@ def encoder_decoder(folder: Path) -> Path:
         n_positions=512,
         task_specific_params={"summarization": {"prefix": "summarize: ", "num_beams": 2, "max_length": 20}},
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
+    with torch_seeded():
         model = transformers.AutoModelForSeq2SeqLM.from_config(config)
     model.save_pretrained(folder)
     transformers.AutoTokenizer.from_pretrained(starter_base_folder()).save_pretrained(folder)
+    return folder
+
+
+def adapter_of_three_labels(folder: Path) -> Path:
+    """Write a LoRA adapter over a tiny classifier of two labels; its head has three, and no config.json says so."""
+    import peft
+    import transformers
+
+    base = tiny_bert(folder.with_name("two-labels"))
+    config = transformers.AutoConfig.from_pretrained(base, id2label={0: "A", 1: "B", 2: "C"})
+    lora = peft.LoraConfig(r=4, target_modules=["query", "value"], task_type="SEQ_CLS", init_lora_weights=False)
+    with torch_seeded():
+        model = transformers.AutoModelForSequenceClassification.from_config(config)
+        peft.get_peft_model(model, lora).save_pretrained(folder)
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "base_model_name_or_path": str(base)}))
     return folder
 
 
