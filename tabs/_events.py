@@ -18,6 +18,7 @@ from typing import Any
 
 import gradio as gr
 from anyio import to_thread
+from gradio.components import FormComponent
 from gradio.context import LocalContext
 
 from core.errors import AtelierError, Cancelled
@@ -74,13 +75,13 @@ class Endpoint:
 def compute(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
     """Wire work that runs a model: it waits in the compute lane, shows progress and can be cancelled."""
     lane = {"concurrency_id": COMPUTE_LANE, "concurrency_limit": COMPUTE_AT_ONCE}
-    return _wire(trigger, _following(handler), endpoint, trigger_mode="once", **lane)
+    return _wire(trigger, _following(handler, endpoint.outputs), endpoint, trigger_mode="once", **lane)
 
 
 def follow(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
     """Wire a generator handler that watches long work; it computes nothing itself and so waits for nobody."""
     hidden = {"trigger_mode": "once", "show_progress": "hidden"}
-    return _wire(trigger, _watching(handler), endpoint, concurrency_limit=None, **hidden)
+    return _wire(trigger, _watching(handler, endpoint.outputs), endpoint, concurrency_limit=None, **hidden)
 
 
 def look_up(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
@@ -114,7 +115,16 @@ def _direct(handler: Handler) -> Handler:
     return _named(event, handler)
 
 
-def _watching(handler: Handler) -> Handler:
+def _emptied(outputs: Sequence[gr.components.Component]) -> Any:
+    """Return what a fresh page shows in these outputs; a box that takes input keeps what was typed.
+
+    It is shown before a refusal: the last answer would stand beside the refusal as if it belonged to this input.
+    """
+    values = tuple(gr.skip() if isinstance(one, FormComponent) else one.value for one in outputs)
+    return values if len(values) > 1 else next(iter(values), None)
+
+
+def _watching(handler: Handler, outputs: Sequence[gr.components.Component] = ()) -> Handler:
     """Pass on what a generator handler yields, and wait where it yields None: its steps are short, its waiting is not.
 
     When the visitor leaves, only the watching ends. The handler is not closed but dropped: a step may still run.
@@ -132,12 +142,13 @@ def _watching(handler: Handler) -> Handler:
                 if not listens():
                     return
         except Exception as problem:
+            yield _emptied(outputs)
             raise in_words(problem, visit.language) from problem
 
     return _named(event, handler)
 
 
-def _following(handler: Handler) -> Handler:
+def _following(handler: Handler, outputs: Sequence[gr.components.Component] = ()) -> Handler:
     """Run the handler in a thread; the generator passes on its progress, its result, and the visitor's leaving."""
 
     async def event(request: gr.Request, progress: gr.Progress = gr.Progress(), **values: Any) -> AsyncGenerator[Any]:  # noqa: B008 Gradio injects it
@@ -161,6 +172,9 @@ def _following(handler: Handler) -> Handler:
             done = await _pass_on(news, progress, visit)
             if done is not None:
                 yield done.value
+        except gr.Error:
+            yield _emptied(outputs)
+            raise
         finally:
             cancel.cancel()
 

@@ -89,6 +89,20 @@ def test_an_empty_text_is_refused_and_nothing_is_lost(page: Page) -> None:
     expect(page.locator("#text_classification-view .bars li").first).to_be_visible(timeout=PATIENCE)
 
 
+def test_a_refusal_leaves_no_old_answer(page: Page) -> None:
+    """The answer to the last text goes when the next one is refused: view, code and JSON are as on a fresh page."""
+    open_tab(page, "task.text_classification")
+    text_box(page, "text_classification").fill("What an awful evening.")
+    press_run(page, "text_classification")
+    view = page.locator("#text_classification-view")
+    expect(view.locator(".bars li:first-child .bar-label")).to_have_text("NEGATIVE", timeout=PATIENCE)
+    text_box(page, "text_classification").fill("")
+    press_run(page, "text_classification")
+    expect_dialog(page, EMPTY)
+    expect(view.locator(".empty")).to_have_text(WORDS["page.empty"])
+    expect(view.locator(".bars, .provenance")).to_have_count(0)
+
+
 def test_a_model_that_cannot_be_had_keeps_the_text(page: Page) -> None:
     """A Hub model without a network is refused with a sentence; text and model stay as they were typed."""
     open_tab(page, "task.text_classification")

@@ -105,7 +105,7 @@ def test_work_that_exits_is_a_bug_too() -> None:
 
 
 def test_watching_passes_values_and_refusals() -> None:
-    """A generator handler's values pass one by one, None is waited for, and a refusal becomes a dialog."""
+    """A generator handler's values pass one by one, None is waited for, and a refusal empties them and is a dialog."""
     shown: list[int] = []
 
     def handler(_: Visit) -> Any:
@@ -121,7 +121,7 @@ def test_watching_passes_values_and_refusals() -> None:
 
     with pytest.raises(gr.Error):
         run(watch())
-    assert shown == [1, 2]
+    assert shown == [1, 2, None]
 
 
 def test_the_address_is_the_visitors() -> None:
@@ -133,6 +133,33 @@ def test_an_event_is_called_and_described_like_its_handler() -> None:
     """Name and docstring are the handler's: they are the API's."""
     event = _following(refuse)
     assert (event.__name__, event.__doc__) == ("refuse", "Refuse.")
+
+
+def seen_before_the_refusal(event: AsyncGenerator[Any]) -> list[Any]:
+    """Return what an event yields until it refuses."""
+    shown: list[Any] = []
+
+    async def collect() -> None:
+        while True:
+            shown.append(await anext(event))
+
+    with pytest.raises(gr.Error):
+        run(collect())
+    return shown
+
+
+def test_a_refusal_empties_the_result() -> None:
+    """Before a refusal the outputs go back to what a fresh page shows; a box for typing is left alone."""
+    outputs = [gr.HTML("<p>Press Run.</p>", render=False), gr.JSON(render=False), gr.Textbox("job 7", render=False)]
+
+    def watched(_: Visit) -> Any:
+        yield ("an answer", {}, "job 8")
+        raise InvalidInput("error.no_job")
+
+    emptied = ("<p>Press Run.</p>", None, gr.skip())
+    assert seen_before_the_refusal(_following(refuse, outputs)(REQUEST, _silent)) == [emptied]
+    assert seen_before_the_refusal(_watching(watched, outputs)(REQUEST)) == [("an answer", {}, "job 8"), emptied]
+    assert seen_before_the_refusal(_following(refuse, outputs[:1])(REQUEST, _silent)) == ["<p>Press Run.</p>"]
 
 
 def test_remaining_time_is_told_once_it_is_known() -> None:
