@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import gradio as gr
+import pytest
 
-from core.catalogue import TASKS, model_choices
+from core.catalogue import TASKS, model_choices, starter_folder, starter_names
 from core.fields import choice, number, text
+from core.words import dictionary
 from tabs._form import control, controls, model_control
 
 
@@ -50,3 +52,15 @@ def test_a_model_is_chosen_or_typed() -> None:
         assert found.value == TASKS[task].starter
         assert [value for _, value in found.choices] == model_choices(task)
         assert found.allow_custom_value
+
+
+@pytest.mark.parametrize(
+    ("language", "english"), [("en", "English only"), ("zh-TW", "英文"), ("zh-CN", "英文"), ("ko", "영어만")]
+)
+def test_the_hint_says_what_starters_read(language: str, english: str) -> None:
+    """Beside the model choice stands in every language that starters read English only, as each one's card says."""
+    assert model_control("text-classification").info.key == "page.field.model.info"
+    assert english in dictionary(language)["page.field.model.info"]
+    cards = [(starter_folder(name) / "README.md").read_text(encoding="utf-8") for name in starter_names()]
+    assert cards
+    assert all("\nlanguage: en\n" in card for card in cards)
