@@ -2,18 +2,21 @@
 
 One thread computes, so that two requests do not fight over the cores (each Python thread would bring its own
 OpenMP team) and so that no torch context can leak from one request into another.
-Nobody waits for company: a request that finds the thread free goes at once.
+Nobody waits for company: a request that finds the thread free goes at once. Texts that are being written
+(core/decoding.py) get one token a turn, and whoever waits goes first, so that a long text holds nobody up.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.decoding import Decoder, Writing, Written
 from core.errors import NotEnoughMemory
 from core.events import CancelToken
 from core.memory import ran_out
@@ -21,6 +24,9 @@ from core.unload import let_go
 
 LARGEST_BATCH = 64
 """Items in one forward pass, at most."""
+
+BACKGROUND_PATIENCE = 1.0
+"""Seconds that background work waits while texts are being written; then it gets a turn."""
 
 Run = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -42,6 +48,8 @@ class Batcher:
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._decoders: list[Decoder] = []
+        self._background_turn = 0.0
 
     def submit(
         self,
@@ -61,11 +69,28 @@ class Batcher:
         waiting = _Waiting(group, items, run, background)
         with self._changed:
             self._waiting.append(waiting)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="atelier-compute", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            self._wake()
         return self._wait(waiting, cancel or CancelToken())
+
+    def write(self, model: Any, writing: Writing) -> Written:
+        """Return what `model` (a causal language model) wrote, token by token, beside whatever else is being written.
+
+        Raises Cancelled at most one token after `writing.cancel` is set.
+        """
+        with self._changed:
+            decoder = next((one for one in self._decoders if one.model is model), None)
+            if decoder is None:
+                decoder = Decoder(model)
+                self._decoders.append(decoder)
+            decoder.join(writing)
+            self._wake()
+        return writing.outcome.result()
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="atelier-compute", daemon=True)
+            self._thread.start()
+        self._changed.notify()
 
     def _wait(self, waiting: _Waiting, cancel: CancelToken) -> list[Any]:
         """Return the outcome; a request that already runs is left to end first, for until then it uses its model."""
@@ -83,11 +108,31 @@ class Batcher:
     def _serve(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting:
+                while not self._waiting and not self._decoders:
                     self._changed.wait()
-                together = self._choose()
+                together = self._choose() if self._may_run() else []
+                decoders = tuple(self._decoders)
             _run_together(together)
             together.clear()  # a finished request must not keep its model alive
+            for decoder in decoders:
+                _step(decoder)
+            del decoders
+            self._forget_idle()
+
+    def _may_run(self) -> bool:
+        """Tell whether waiting requests get this turn: always, but background ones only now and then beside writing."""
+        if any(not waiting.background for waiting in self._waiting):
+            return True
+        patient = self._decoders and time.monotonic() - self._background_turn < BACKGROUND_PATIENCE
+        if not self._waiting or patient:
+            return False
+        self._background_turn = time.monotonic()
+        return True
+
+    def _forget_idle(self) -> None:
+        """Let go of models that write nothing any more."""
+        with self._changed:
+            self._decoders = [decoder for decoder in self._decoders if not decoder.idle]
 
     def _choose(self) -> list[_Waiting]:
         """Take the oldest interactive request (else the oldest), and what can run with it.
@@ -127,6 +172,13 @@ def _run_together(together: list[_Waiting]) -> None:
         count = len(waiting.items)
         waiting.outcome.set_result(results[:count])
         results = results[count:]
+
+
+def _step(decoder: Decoder) -> None:
+    try:
+        decoder.step()
+    except BaseException as problem:  # noqa: BLE001 the thread must outlive it
+        decoder.fail_all(_in_words(problem))
 
 
 def _in_words(problem: BaseException) -> BaseException:

@@ -1,0 +1,323 @@
+"""Many users, one decoding: each step adds a token to every text being written, and new texts join between two tokens.
+
+Continuous batching (Orca, Yu et al. 2022) over transformers' own DynamicCache. The paged batching that transformers
+brings (`generate_batch`) is made for GPUs: it measures and fills their memory, and streams no candidates.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from core.errors import Cancelled
+from core.events import CancelToken
+
+if TYPE_CHECKING:
+    import torch
+
+PROMPT_TOKENS_AT_ONCE = 256
+"""Tokens of a prompt read in one step: others wait no longer than this for their next token."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One chosen token, its probability, and the most probable candidates (before sampling filters), best first."""
+
+    id: int
+    probability: float
+    candidates: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the next token is found: transformers' own processors, and a generator where it is drawn."""
+
+    process: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    """(ids so far (rows, length), logits (rows, vocabulary)) → scores (rows, vocabulary)."""
+    ended: Callable[[torch.Tensor, int], Sequence[str | None]]
+    """(ids so far (rows, length), tokens of the prompt) → why each row ends here, None = it goes on."""
+    generator: torch.Generator | None = None
+    """None = always the best token."""
+    max_new_tokens: int = 100
+    candidates: int = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: tokens and the reason of the end of each row, and seconds to the first token and in all."""
+
+    rows: tuple[tuple[Token, ...], ...]
+    reasons: tuple[str, ...]
+    first_token_seconds: float
+    seconds: float
+
+
+@dataclass(eq=False)
+class Writing:
+    """One request: `count` continuations of one prompt, told token by token to `told`."""
+
+    prompt: Sequence[int]
+    rule: Rule
+    count: int = 1
+    told: Callable[[Sequence[Token | None]], None] = lambda _: None
+    """Called in the compute thread with the new token of each row; None where the row has ended."""
+    cancel: CancelToken = field(default_factory=CancelToken)
+    outcome: Future[Written] = field(default_factory=Future)
+    began: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing written."""
+        self.rows: list[list[Token]] = [[] for _ in range(self.count)]
+        self.reasons: list[str | None] = [None] * self.count
+        self.first_token_seconds = 0.0
+        self.ids: torch.Tensor
+        """Once the prompt is read: (count, length): prompt and what was written; an ended row goes on with padding."""
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nothing is left to write."""
+        return self.outcome.done() or all(reason is not None for reason in self.reasons)
+
+    def finish(self) -> None:
+        """Give the result to whoever waits."""
+        seconds = time.perf_counter() - self.began
+        reasons = tuple(reason or "length" for reason in self.reasons)
+        rows = tuple(map(tuple, self.rows))
+        self.outcome.set_result(Written(rows, reasons, self.first_token_seconds, seconds))
+
+    def fail(self, problem: BaseException) -> None:
+        """Tell whoever waits that it went wrong."""
+        if not self.outcome.done():
+            self.outcome.set_exception(problem)
+
+
+@dataclass(eq=False)
+class _Group:
+    """Texts that share a cache, one below the other; shorter ones are padded on the left."""
+
+    writings: list[Writing]
+    cache: Any
+    mask: torch.Tensor
+    """(rows, length of the cache): 0 where there is padding."""
+
+
+class Decoder:
+    """Writes with one model; `join` from any thread, `step` in the compute thread alone."""
+
+    def __init__(self, model: Any) -> None:
+        """Begin with nothing to write; `model` is a causal language model of transformers."""
+        self.model = model
+        self._pending: deque[Writing] = deque()
+        self._reading: tuple[Writing, Any, int] | None = None
+        """A prompt that is half read: its cache, and how many tokens it holds."""
+        self._groups: list[_Group] = []
+        self._lock = threading.Lock()
+
+    def join(self, writing: Writing) -> None:
+        """Let a text be written from the next step on."""
+        with self._lock:
+            self._pending.append(writing)
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether there is nothing to do."""
+        with self._lock:
+            return not self._pending and self._reading is None and not self._groups
+
+    def step(self) -> None:
+        """Read one part of one prompt and add one token to every text."""
+        import torch
+
+        with torch.inference_mode():
+            for group in tuple(self._groups):
+                self._guarded(group.writings, partial(self._continue, group))
+            self._read_prompt()
+        self._tidy()
+
+    def fail_all(self, problem: BaseException) -> None:
+        """Give up everything: whoever waits is told why."""
+        with self._lock:
+            pending, self._pending = list(self._pending), deque()
+        reading, self._reading = self._reading, None
+        groups, self._groups = self._groups, []
+        for writing in (*pending, *([reading[0]] if reading else []), *(w for group in groups for w in group.writings)):
+            writing.fail(problem)
+
+    def _guarded(self, writings: Sequence[Writing], work: Callable[[], None]) -> None:
+        """Let what goes wrong reach those whose texts it was."""
+        try:
+            work()
+        except BaseException as problem:  # noqa: BLE001 it belongs to the requesters; the thread must outlive it
+            for writing in writings:
+                writing.fail(problem)
+
+    def _read_prompt(self) -> None:
+        if self._reading is None:
+            with self._lock:
+                writing = self._pending.popleft() if self._pending else None
+            if writing is None:
+                return
+            self._reading = (writing, _new_cache(self.model), 0)
+        writing, cache, done = self._reading
+        self._reading = None
+        if writing.cancel.cancelled:
+            writing.fail(Cancelled("error.cancelled"))
+            return
+        self._guarded([writing], partial(self._read_part, writing, cache, done))
+
+    def _read_part(self, writing: Writing, cache: Any, done: int) -> None:
+        import torch
+
+        part = torch.tensor([writing.prompt[done : done + PROMPT_TOKENS_AT_ONCE]], device=self.model.device)
+        logits = self.model(part, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
+        done += part.shape[1]
+        if done < len(writing.prompt):
+            self._reading = (writing, cache, done)
+            return
+        prompt = torch.tensor([list(writing.prompt)], device=self.model.device)
+        writing.ids = prompt.repeat(writing.count, 1)
+        if writing.count > 1:
+            cache.batch_repeat_interleave(writing.count)
+        _choose(writing, logits.repeat(writing.count, 1))
+        if not writing.over:
+            self._groups.append(_Group([writing], cache, torch.ones_like(writing.ids[:, :-1])))
+            self._merge()
+
+    def _merge(self) -> None:
+        """Put groups together whose caches allow it, so that one forward pass serves them all."""
+        plain = [group for group in self._groups if _is_plain(group.cache)]
+        if len(plain) > 1:
+            self._groups = [group for group in self._groups if group not in plain] + [_merged(plain)]
+
+    def _continue(self, group: _Group) -> None:
+        import torch
+
+        last = torch.cat([writing.ids[:, -1:] for writing in group.writings])
+        group.mask = torch.cat([group.mask, torch.ones_like(last)], dim=1)
+        padded = {}
+        if not bool(group.mask.all()):
+            padded = {"attention_mask": group.mask, "position_ids": group.mask.sum(1, keepdim=True) - 1}
+        logits = self.model(last, past_key_values=group.cache, use_cache=True, **padded).logits[:, -1]
+        row = 0
+        for writing in group.writings:
+            _choose(writing, logits[row : row + writing.count])
+            row += writing.count
+
+    def _tidy(self) -> None:
+        """Hand over what is finished, forget what was cancelled, and keep the rest."""
+        for group in tuple(self._groups):
+            for writing in group.writings:
+                if writing.cancel.cancelled and not writing.over:
+                    writing.fail(Cancelled("error.cancelled"))
+            if any(writing.over for writing in group.writings):
+                self._shrink(group)
+
+    def _shrink(self, group: _Group) -> None:
+        import torch
+
+        kept: list[Writing] = []
+        rows: list[int] = []
+        row = 0
+        for writing in group.writings:
+            if not writing.over:
+                kept.append(writing)
+                rows.extend(range(row, row + writing.count))
+            row += writing.count
+        if not kept:
+            self._groups.remove(group)
+            return
+        chosen = torch.tensor(rows, device=group.mask.device)
+        group.writings, group.mask = kept, group.mask[chosen]
+        group.cache.batch_select_indices(chosen)
+        _drop_common_padding(group)
+
+
+def _choose(writing: Writing, logits: torch.Tensor) -> None:
+    """Add one token to each row that goes on; `logits`: (rows, vocabulary)."""
+    import torch
+
+    logits = logits.float()
+    scores = writing.rule.process(writing.ids, logits)
+    if writing.rule.generator is None:
+        chosen = scores.argmax(-1)
+    else:
+        drawn = torch.multinomial(scores.softmax(-1).cpu(), 1, generator=writing.rule.generator)
+        chosen = drawn[:, 0].to(scores.device)
+    writing.ids = torch.cat([writing.ids, chosen[:, None]], dim=1)
+    told = _tokens(writing, logits, chosen)
+    if not writing.first_token_seconds:
+        writing.first_token_seconds = time.perf_counter() - writing.began
+    ends = writing.rule.ended(writing.ids, len(writing.prompt))
+    for row, (token, reason) in enumerate(zip(told, ends, strict=True)):
+        if token is not None:
+            writing.rows[row].append(token)
+            full = len(writing.rows[row]) >= writing.rule.max_new_tokens
+            writing.reasons[row] = reason or ("length" if full else None)
+    writing.told(told)
+    if all(reason is not None for reason in writing.reasons):
+        writing.finish()
+
+
+def _tokens(writing: Writing, logits: torch.Tensor, chosen: torch.Tensor) -> list[Token | None]:
+    """Describe the chosen tokens with their probabilities as the model gave them."""
+    probabilities = logits.softmax(-1)
+    picked = probabilities.gather(1, chosen[:, None])[:, 0].tolist()
+    found: list[list[tuple[int, float]]] = [[] for _ in picked]
+    if writing.rule.candidates:
+        best = probabilities.topk(min(writing.rule.candidates, probabilities.shape[-1]))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        found = [list(zip(ids, values, strict=True)) for ids, values in pairs]
+    return [
+        Token(id_, chance, tuple(candidates)) if reason is None else None
+        for id_, chance, candidates, reason in zip(chosen.tolist(), picked, found, writing.reasons, strict=True)
+    ]
+
+
+def _new_cache(model: Any) -> Any:
+    from transformers import DynamicCache
+
+    return DynamicCache(config=model.config)
+
+
+def _is_plain(cache: Any) -> bool:
+    """Tell whether every layer keeps all keys in order, so that rows of other lengths can be laid beside them."""
+    from transformers.cache_utils import DynamicLayer
+
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def _merged(groups: Sequence[_Group]) -> _Group:
+    """Lay caches below each other, padded on the left to the longest."""
+    import torch
+
+    first, *others = groups
+    longest = max(group.mask.shape[1] for group in groups)
+
+    def padded(tensor: torch.Tensor, dimension: int) -> torch.Tensor:
+        missing = longest - tensor.shape[dimension]
+        sides = [0, 0] * (tensor.ndim - 1 - dimension) + [missing, 0]
+        return torch.nn.functional.pad(tensor, sides) if missing else tensor
+
+    for place, layer in enumerate(first.cache.layers):
+        layers = [layer, *(other.cache.layers[place] for other in others)]
+        layer.keys = torch.cat([padded(one.keys, 2) for one in layers])
+        layer.values = torch.cat([padded(one.values, 2) for one in layers])
+    mask = torch.cat([padded(group.mask, 1) for group in groups])
+    return _Group([writing for group in groups for writing in group.writings], first.cache, mask)
+
+
+def _drop_common_padding(group: _Group) -> None:
+    """Forget columns that are padding in every row that is left."""
+    if not _is_plain(group.cache):
+        return
+    empty = int((group.mask.sum(0) == 0).sum())
+    if empty:
+        group.mask = group.mask[:, empty:]
+        for layer in group.cache.layers:
+            layer.keys, layer.values = layer.keys[:, :, empty:].contiguous(), layer.values[:, :, empty:].contiguous()

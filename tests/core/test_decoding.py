@@ -1,0 +1,198 @@
+"""Writing token by token: the same as `generate`, for one and for many at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+
+from core.batching import Batcher
+from core.decoding import PROMPT_TOKENS_AT_ONCE, Token, Writing, Written
+from core.errors import Cancelled
+from core.events import CancelToken
+from core.tasks.text.sampling import GenerationOptions, arguments, rule
+
+SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+SPECIAL = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+MODELS = {
+    "llama": lambda: LlamaForCausalLM(
+        LlamaConfig(vocab_size=64, max_position_embeddings=512, num_key_value_heads=2, **SIZES, **SPECIAL)
+    ),
+    "gpt2": lambda: GPT2LMHeadModel(
+        GPT2Config(vocab_size=64, n_positions=512, n_embd=32, n_layer=2, n_head=4, **SPECIAL)
+    ),
+    "mistral, which forgets": lambda: MistralForCausalLM(
+        MistralConfig(vocab_size=64, sliding_window=16, num_key_value_heads=2, **SIZES, **SPECIAL)
+    ),
+}
+GREEDY = GenerationOptions(do_sample=False, max_new_tokens=24)
+WAYS = {
+    "greedy": GREEDY,
+    "drawn": GenerationOptions(max_new_tokens=24),
+    "three drawn together": GenerationOptions(max_new_tokens=24, num_return_sequences=3),
+    "every filter": GenerationOptions(
+        max_new_tokens=24,
+        min_new_tokens=20,
+        temperature=1.7,
+        top_k=40,
+        top_p=0.9,
+        min_p=0.01,
+        typical_p=0.9,
+        repetition_penalty=1.3,
+        no_repeat_ngram_size=2,
+    ),
+}
+
+
+@pytest.fixture(params=list(MODELS))
+def network(request: pytest.FixtureRequest) -> Any:
+    """Give a tiny model whose answers differ from each other: fresh weights alone are nearly flat."""
+    torch.manual_seed(0)
+    made = MODELS[request.param]().eval()
+    for parameter in made.parameters():
+        if parameter.ndim > 1:
+            parameter.data.mul_(8)
+    return made
+
+
+def prompts() -> list[list[int]]:
+    """Return prompts of one to some hundred tokens; the longest is read in two parts."""
+    chance = torch.Generator().manual_seed(3)
+    lengths = (1, 5, 40, 9, PROMPT_TOKENS_AT_ONCE + 50, 17)
+    return [torch.randint(3, 64, (length,), generator=chance).tolist() for length in lengths]
+
+
+def written(batcher: Batcher, network: Any, prompt: Sequence[int], options: GenerationOptions = GREEDY) -> Written:
+    """Write with seed 7."""
+    how = rule(options, SimpleNamespace(model=network, tokenizer=None), len(prompt), seed=7)
+    return batcher.write(network, Writing(prompt, how, options.num_return_sequences))
+
+
+def ids(found: Written) -> list[list[int]]:
+    """Return the tokens of each row."""
+    return [[token.id for token in row] for row in found.rows]
+
+
+def plain(network: Any, prompt: Sequence[int], options: GenerationOptions = GREEDY) -> list[list[int]]:
+    """Return what the library's own `generate` writes with seed 7, cut behind the end of each row."""
+    torch.manual_seed(7)
+    inputs = torch.tensor([list(prompt)])
+    rows = network.generate(inputs, attention_mask=torch.ones_like(inputs), **arguments(options))
+    return [_until_end(row[len(prompt) :].tolist()) for row in rows]
+
+
+def _until_end(row: list[int]) -> list[int]:
+    return row[: row.index(2) + 1] if 2 in row else row
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_it_writes_what_generate_writes(network: Any, way: str) -> None:
+    """Greedy or drawn, with any filter, seed by seed: the very tokens of transformers' `generate`."""
+    batcher = Batcher()
+    for prompt in prompts():
+        assert ids(written(batcher, network, prompt, WAYS[way])) == plain(network, prompt, WAYS[way])
+
+
+def test_many_at_once_write_what_each_writes_alone(network: Any) -> None:
+    """Six visitors at once, with prompts of other lengths, get the tokens that each would get alone."""
+    batcher, found = Batcher(), {}
+
+    def visit(place: int) -> None:
+        found[place] = ids(written(batcher, network, prompts()[place]))
+
+    visitors = [threading.Thread(target=visit, args=(place,)) for place in range(len(prompts()))]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert [found[place] for place in range(len(found))] == [plain(network, prompt) for prompt in prompts()]
+
+
+@pytest.fixture
+def llama() -> Any:
+    """Give the tiny Llama, as it comes."""
+    torch.manual_seed(0)
+    return MODELS["llama"]().eval()
+
+
+def test_candidates_are_the_models_probabilities(llama: Any) -> None:
+    """Each token comes with its probability and the best candidates, as a plain forward pass gives them."""
+    prompt = prompts()[1]
+    how = rule(GREEDY, SimpleNamespace(model=llama, tokenizer=None), len(prompt), seed=0, candidates=3)
+    found = Batcher().write(llama, Writing(prompt, how)).rows[0]
+    with torch.inference_mode():
+        whole = llama(torch.tensor([[*prompt, *(token.id for token in found)]])).logits[0].softmax(-1)
+    for place, token in enumerate(found, start=len(prompt) - 1):
+        best = whole[place].topk(3)
+        assert token.probability == pytest.approx(float(whole[place, token.id]), rel=1e-4)
+        assert [id_ for id_, _ in token.candidates] == best.indices.tolist()
+        assert [chance for _, chance in token.candidates] == pytest.approx(best.values.tolist(), rel=1e-4)
+
+
+def test_a_stop_is_heard_within_one_token(llama: Any) -> None:
+    """Whoever stops after the fifth token sees no seventh, and another's text goes on unharmed."""
+    batcher, cancel, seen = Batcher(), CancelToken(), []
+    beside: list[list[list[int]]] = []
+
+    def told(tokens: Sequence[Token | None]) -> None:
+        seen.append(tokens)
+        if len(seen) == 5:
+            cancel.cancel()
+
+    how = rule(
+        GenerationOptions(max_new_tokens=400, min_new_tokens=400),
+        SimpleNamespace(model=llama, tokenizer=None),
+        3,
+        seed=1,
+    )
+    other = threading.Thread(target=lambda: beside.append(ids(written(batcher, llama, prompts()[2]))))
+    other.start()
+    with pytest.raises(Cancelled):
+        batcher.write(llama, Writing([1, 5, 9], how, told=told, cancel=cancel))
+    other.join()
+    assert len(seen) <= 6
+    assert beside == [plain(llama, prompts()[2])]
+
+
+def test_a_short_text_passes_a_long_one(llama: Any) -> None:
+    """A short request that comes while a long text is being written is done long before it."""
+    batcher, done = Batcher(), []
+    options = GenerationOptions(max_new_tokens=300, min_new_tokens=300)
+    begun = threading.Event()
+    how = rule(options, SimpleNamespace(model=llama, tokenizer=None), 3, seed=1)
+    long = Writing([1, 5, 9], how, told=lambda _: begun.set())
+    longer = threading.Thread(target=lambda: (batcher.write(llama, long), done.append("long")))
+    longer.start()
+    begun.wait(30)
+    written(batcher, llama, prompts()[1])
+    done.append("short")
+    longer.join()
+    assert done == ["short", "long"]
+
+
+def test_other_work_gets_in_between(llama: Any) -> None:
+    """A forward pass of another request is computed between two tokens, and background work, too."""
+    batcher, begun = Batcher(), threading.Event()
+    options = GenerationOptions(max_new_tokens=400, min_new_tokens=400)
+    how = rule(options, SimpleNamespace(model=llama, tokenizer=None), 3, seed=1)
+    writing = Writing([1, 5, 9], how, told=lambda _: begun.set())
+    writer = threading.Thread(target=batcher.write, args=(llama, writing))
+    writer.start()
+    begun.wait(30)
+    assert batcher.submit("group", [1, 2], lambda items: [item + 1 for item in items]) == [2, 3]
+    assert not writing.outcome.done()
+    writer.join()
+    assert batcher.submit("group", [1], list, background=True) == [1]
+
+
+def test_what_goes_wrong_reaches_its_own_requester(llama: Any) -> None:
+    """A token that the model does not know fails its request alone; the next one is served."""
+    batcher = Batcher()
+    with pytest.raises(IndexError):
+        written(batcher, llama, [1, 9_999])
+    assert ids(written(batcher, llama, prompts()[1])) == plain(llama, prompts()[1])
