@@ -37,6 +37,7 @@ class Card:
     license_reason: str
     limits: tuple[str, ...]
     example: str | tuple[str, str]
+    languages: tuple[str, ...] = ("en",)
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def write_card(folder: Path, card: Card, metrics: dict) -> None:
             f"download.\n\n{_making(metrics)}"
         ),
         f"## Use it\n\n```python\n{usage(card, metrics)}\n```",
-        f"## Scores\n\n{_scores(metrics)}",
+        f"## Scores\n\n{score_table(metrics)}",
         "## What it is bad at\n\n" + "\n".join(f"- {limit}" for limit in card.limits),
         (
-            f"## Data and licence\n\n{_sources(card)}\n\nLicence of this folder: {card.license}. "
+            f"## Data and licence\n\n{source_list(card)}\n\nLicence of this folder: {card.license}. "
             f"{card.license_reason} The base model is Apache-2.0."
         ),
     ]
@@ -141,8 +142,9 @@ def _base_usage(card: Card) -> list[str]:
     ]
 
 
-def _front_matter(card: Card, metrics: dict) -> str:
-    results = [
+def eval_results(metrics: dict) -> list[EvalResult]:
+    """Return the measurements as the Hub reads them from a card's front matter."""
+    return [
         EvalResult(
             task_type=metrics["task"],
             dataset_type=row["dataset"],
@@ -154,6 +156,9 @@ def _front_matter(card: Card, metrics: dict) -> str:
         )
         for row in metrics["measurements"]
     ]
+
+
+def _front_matter(card: Card, metrics: dict) -> str:
     adapter = metrics["task"] in ADAPTER_CLASSES
     data = ModelCardData(
         language="en",
@@ -164,7 +169,7 @@ def _front_matter(card: Card, metrics: dict) -> str:
         tags=["atelier-starter", "lora"] if adapter else ["atelier-starter"],
         datasets=[source.name for source in card.sources],
         model_name=metrics["starter"],
-        eval_results=results,
+        eval_results=eval_results(metrics),
     )
     return data.to_yaml()
 
@@ -182,7 +187,8 @@ def _making(metrics: dict) -> str:
     )
 
 
-def _scores(metrics: dict) -> str:
+def score_table(metrics: dict) -> str:
+    """Return the card's table of scores."""
     rows = [
         f"| {row['dataset']} {row['split']} | {row['n']:,} | {row['name']} | {row['value']} "
         f"| {row['ci95'][0]} – {row['ci95'][1]} | {row['note']} |"
@@ -208,7 +214,8 @@ def _mixed(metrics: dict) -> str:
     )
 
 
-def _sources(card: Card) -> str:
+def source_list(card: Card) -> str:
+    """Return the card's list of data sets, credited."""
     return "\n".join(
         f"- `{source.name}`: {source.attribution}; {source.licence}. Used: {source.use}." for source in card.sources
     )

@@ -9,8 +9,11 @@ import pandas as pd
 
 APACHE = "Apache-2.0"
 CC_BY = "CC BY 4.0"
+CC_BY_2_FR = "CC BY 2.0 FR"
 CC_BY_3 = "CC BY 3.0"
 CC_BY_SA = "CC BY-SA 4.0"
+CC0 = "CC0 1.0"
+CDLA_SHARING = "CDLA-Sharing 1.0"
 
 
 @dataclass(frozen=True)

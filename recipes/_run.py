@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -57,12 +58,12 @@ def measure(name: str, data: Path, starters: Path = STARTERS) -> Findings:
     return Findings(measurements, mixed)
 
 
-def arguments(description: str, *, named: bool = False) -> argparse.Namespace:
-    """Return the command-line arguments that every recipe takes."""
+def arguments(description: str, names: Sequence[str] = ()) -> argparse.Namespace:
+    """Return the command-line arguments that every recipe takes, and before them one of the names if there are any."""
     parser = argparse.ArgumentParser(description=description)
-    if named:
+    if names:
         parser.add_argument("--write", action="store_true", help="write metrics.json and the card with what was found")
-        parser.add_argument("name", choices=NAMES, help="the starter to measure")
+        parser.add_argument("name", choices=names, help="the starter to measure")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
     parser.add_argument("--starters", type=Path, default=STARTERS, help="folder that holds the starters")
     return parser.parse_args()
