@@ -38,7 +38,7 @@ class Layout:
     """"" where a line is one cell, whatever it holds."""
     encoding: str = "utf-8"
     above: int = 0
-    """Lines above the header: Excel's sep=;."""
+    """Lines above the header: Excel's sep=;, and blank ones."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +186,15 @@ def _cells(text: str, suffix: str) -> tuple[list[list[str]], Layout]:
     told = re.match(r"sep=(.)\r?\n", text)
     delimiter = told[1] if told else "\t" if suffix == ".tsv" else _delimiter(text)
     reader = csv.reader(io.StringIO(text[told.end() :] if told else text, newline=""), delimiter=delimiter)
-    lines = list(dropwhile(lambda line: not line, reader))
+    every = list(reader)
+    lines = list(dropwhile(lambda line: not line, every))
+    above = len(every) - len(lines) + (1 if told else 0)
     while lines and not lines[-1]:
         lines.pop()
     if lines and len(lines[0]) == 1:
         lines = [[delimiter.join(line)] if line else line for line in lines]
         delimiter = ""
-    return lines, Layout(delimiter, above=1 if told else 0)
+    return lines, Layout(delimiter, above=above)
 
 
 def _delimiter(text: str) -> str:

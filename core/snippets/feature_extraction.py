@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from core.catalogue import find_task
 from core.snippets.loading import Plan, load, pipeline
-from core.snippets.source import Code, call, code, literal
+from core.snippets.source import Code, RowCode, call, code, literal
 from core.tasks.text.feature_extraction import FeatureExtractionSettings
+from core.tasks.text.row_tasks import DECIMALS
 
 POOLINGS = {
     "mean": "vectors = (hidden * mask).sum(1) / mask.sum(1)",
@@ -23,6 +24,13 @@ def feature_extraction(settings: FeatureExtractionSettings, plan: Plan) -> list[
         made = pipeline(plan, "feature-extraction", auto_class, "extract")
         return [made, lines, code("", call("result = extract", "lines", **cut))]
     return [load(plan, auto_class), lines, embedding(settings, plan)]
+
+
+def vector_of_row(settings: FeatureExtractionSettings, plan: Plan) -> RowCode:
+    """Write one vector for the whole of `text`, with as many digits as a table keeps."""
+    rounded = code("", f"result = [round(value, {DECIMALS}) for value in result[0]]")
+    inside = (code("", "lines = [text.strip()]"), embedding(settings, plan), rounded)
+    return RowCode(load(plan, find_task("feature-extraction").auto_class), inside)
 
 
 def embedding(settings: FeatureExtractionSettings, plan: Plan) -> Code:

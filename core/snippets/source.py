@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 WIDTH = 100
@@ -19,6 +22,15 @@ class Code:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class RowCode:
+    """The code for one text of many: `inside` ends with a variable `result`, the helpers stand beside the function."""
+
+    loading: Code
+    inside: tuple[Code, ...]
+    helpers: tuple[Code, ...] = ()
+
+
 def code(imports: str, *lines: str) -> Code:
     """Write `code("json torch peft:PeftModel", line, line)`; a piece may hold several lines."""
     return Code(frozenset(imports.split()), tuple(part for line in lines for part in line.split("\n")))
@@ -31,6 +43,23 @@ def source(*pieces: Code) -> str:
     others = _import_lines(name for name in names if _top(name) not in sys.stdlib_module_names)
     blocks = [standard, others, *(piece.lines for piece in pieces)]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def source_of(module: ModuleType) -> Code:
+    """Copy a module that needs nothing but the standard library; its docstring's first line becomes a comment."""
+    text = inspect.getsource(module)
+    body = ast.parse(text).body[1:]
+    first = next(node for node in body if not isinstance(node, ast.Import | ast.ImportFrom))
+    imports = frozenset(name for node in body for name in _imports(node) if not name.startswith("__future__"))
+    title = (inspect.getdoc(module) or "").partition("\n")[0]
+    return Code(imports, (f"# {title}", *text.rstrip().split("\n")[first.lineno - 1 :]))
+
+
+def _imports(node: ast.stmt) -> list[str]:
+    """Return what an import statement brings, in the words of Code."""
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module}:{name.name}" for name in node.names]
+    return [name.name for name in node.names] if isinstance(node, ast.Import) else []
 
 
 def literal(value: Any) -> str:

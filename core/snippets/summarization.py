@@ -10,7 +10,8 @@ from typing import Any
 from core.catalogue import find_task
 from core.loading import read_config
 from core.snippets.loading import Plan, load
-from core.snippets.source import Code, call, code, literal
+from core.snippets.source import Code, RowCode, call, code, literal, source_of
+from core.tasks.text import sentences as splitting
 from core.tasks.text.sentences import split_sentences
 from core.tasks.text.summarization import (
     POSITION_PRIOR,
@@ -41,8 +42,17 @@ def summarization(settings: SummarizationSettings, plan: Plan) -> list[Code]:
         load(plan, find_task(TASK).auto_class),
         _split(settings.text, sentences),
         _embedded(plan, many=len(sentences) > SENTENCES_AT_ONCE),
-        _picked(settings, sentences),
+        _picked(settings.sentences, close_up=any(re.search(_CLOSED_UP, f"{sentence} ") for sentence in sentences)),
     ]
+
+
+def summary_of_row(settings: SummarizationSettings, plan: Plan) -> RowCode:
+    """Write the summary of any `text`; how an encoder's sentences are found comes along, as our skill finds them."""
+    folder = plan.origin.folder
+    if folder and plan.origin.encoder_decoder:
+        return RowCode(load(plan, "AutoModelForSeq2SeqLM"), (_generated(settings, plan, folder),))
+    inside = (_split_any(settings.sentences), _embedded(plan, many=True), _picked(settings.sentences, close_up=True))
+    return RowCode(load(plan, find_task(TASK).auto_class), inside, (source_of(splitting),))
 
 
 def _sentences(text: str) -> list[str]:
@@ -55,6 +65,16 @@ def _split(text: str, sentences: list[str]) -> Code:
     if re.split(SPLIT, text.strip()) == sentences:
         return code("re", f"text = {literal(text)}", f'sentences = re.split(r"{SPLIT}", text.strip())')
     return code("", "sentences = [", *(f"    {literal(sentence)}," for sentence in sentences), "]")
+
+
+def _split_any(count: int) -> Code:
+    return code(
+        "",
+        'pieces = [" ".join(text[span.start : span.end].split()) for span in split_sentences(text)]',
+        "sentences = [piece for piece in pieces if any(map(str.isalnum, piece))] or pieces",
+        f"if len(sentences) <= {count}:",
+        '    return [{"summary_text": text.strip()}]',
+    )
 
 
 def _embedded(plan: Plan, *, many: bool) -> Code:
@@ -78,7 +98,7 @@ def _embedded(plan: Plan, *, many: bool) -> Code:
         "torch",
         "means = []",
         f"for start in range(0, len(sentences), {SENTENCES_AT_ONCE}):",
-        *(f"    {line}" for line in batch),
+        *(f"    {line}" for piece in batch for line in piece.split("\n")),
         f"    means.append({mean})",
         _unit("torch.cat(means)"),
     )
@@ -88,17 +108,19 @@ def _unit(vectors: str) -> str:
     return f"vectors = torch.nn.functional.normalize({vectors}, dim=-1).cpu()"
 
 
-def _picked(settings: SummarizationSettings, sentences: list[str]) -> Code:
-    """Write centrality and maximal marginal relevance, with the weights of our skill."""
+def _picked(count: int, *, close_up: bool) -> Code:
+    """Write centrality and maximal marginal relevance, with the weights of our skill.
+
+    `close_up`: some sentence may end in a script that has no spaces between sentences.
+    """
     joined = '" ".join(sentences[place] for place in sorted(chosen))'
-    close_up = any(re.search(_CLOSED_UP, f"{sentence} ") for sentence in sentences)
     return code(
         "re torch" if close_up else "torch",
         "# close to the mean of all sentences, a little better if it comes early",
         "scores = torch.cosine_similarity(vectors, vectors.mean(0, keepdim=True))",
         f"scores -= {POSITION_PRIOR} * torch.linspace(0, 1, len(vectors))",
         "chosen, likeness = [], torch.zeros(len(vectors))",
-        f"for _ in range({settings.sentences}):",
+        f"for _ in range({count}):",
         f"    value = {RELEVANCE} * scores - {1 - RELEVANCE:.1f} * likeness  # new to those already chosen",
         f"    value[likeness > {SAME}] -= 10  # says again what another has said: only if nothing else is left",
         '    value[chosen] = float("-inf")',

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import PurePath
 from typing import Any
 
 from core.provenance import MIXED, Provenance
 from core.snippets.curl import curl_snippet
+from core.snippets.feature_extraction import vector_of_row
 from core.snippets.loading import Plan
 from core.snippets.origin import origin_of
 from core.snippets.panel import fenced
 from core.snippets.python import WRITERS
-from core.snippets.source import Code, call, code, literal, source
+from core.snippets.source import Code, RowCode, call, code, literal, source
+from core.snippets.summarization import summary_of_row
 from core.tables import Layout
 from core.tasks.text.options import WISHES, ModelOptions
 
 ONE_CELL = "\x1f"
 """A delimiter that no text holds, where a line is one cell."""
+FORWARD = "with torch.inference_mode():"
+"""The line above a forward pass."""
 ROW_INPUTS = {
     "text-classification": "text",
     "zero-shot-classification": "text",
     "token-classification": "text",
     "question-answering": "context",
+    "summarization": "text",
+    "feature-extraction": "text",
 }
-"""Tasks whose code is the same for every text, and the variable that holds it."""
+"""Tasks whose rows have code, and the variable that holds a row's text."""
+ROW_WRITERS: Mapping[str, Callable[[Any, Plan], RowCode]] = {
+    "summarization": summary_of_row,
+    "feature-extraction": vector_of_row,
+}
+"""Tasks whose code for any text is another than that for one; the others' differs in the text only."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +88,9 @@ def python_of_table(job: TableJob, provenance: Provenance, longest: int) -> str:
         quantisation=job.row.quantisation,
         cut_to=longest,
     )
-    loading, *work = WRITERS[job.task](job.row, plan)
-    return source(loading, _function(work, ROW_INPUTS[job.task], mixed=mixed), _over_table(job))
+    row = _row_code(job, plan)
+    function = _function(row.inside, ROW_INPUTS[job.task], mixed=mixed)
+    return source(row.loading, function, *row.helpers, _over_table(job))
 
 
 def curl_of_table(job: TableJob, base_url: str, *, user: str | None = None) -> str:
@@ -89,9 +101,23 @@ def curl_of_table(job: TableJob, base_url: str, *, user: str | None = None) -> s
 def _function(work: Sequence[Code], name: str, *, mixed: bool) -> Code:
     """Make `answer(text)` of a task's code: the line that sets its text becomes the parameter."""
     imports = frozenset[str]().union(*(piece.imports for piece in work), {"torch"} if mixed else ())
-    autocast = ['@torch.autocast("cpu", dtype=torch.bfloat16)'] if mixed else []
-    lines = [line for piece in work for line in piece.lines if not line.startswith(f"{name} = ")]
-    return Code(imports, (*autocast, f"def answer({name}):", *(f"    {line}" for line in lines), "    return result"))
+    body = [f"    {line}" for piece in work for line in piece.lines if not line.startswith(f"{name} = ")]
+    lines = [f"def answer({name}):", *body, "    return result"]
+    return Code(imports, tuple(_under_autocast(lines) if mixed else lines))
+
+
+def _under_autocast(lines: Sequence[str]) -> list[str]:
+    """Let the model run under autocast, and nothing else; where a pipeline hides it, the whole function does."""
+    autocast = 'torch.autocast("cpu", dtype=torch.bfloat16)'
+    within = [line.replace(":", f", {autocast}:") if line.strip() == FORWARD else line for line in lines]
+    return within if within != list(lines) else [f"@{autocast}", *lines]
+
+
+def _row_code(job: TableJob, plan: Plan) -> RowCode:
+    if writer := ROW_WRITERS.get(job.task):
+        return writer(job.row, plan)
+    loading, *work = WRITERS[job.task](job.row, plan)
+    return RowCode(loading, tuple(work))
 
 
 def _over_table(job: TableJob) -> Code:
@@ -106,7 +132,7 @@ def _over_table(job: TableJob) -> Code:
 
 
 def _reader(job: TableJob) -> str:
-    """Write how pandas reads the file as Atelier does: every cell a text, NA and None among them."""
+    """Write how pandas reads the file as Atelier does: every cell a text, NA among them, a blank line a blank row."""
     kind, file, layout = PurePath(job.file).suffix.lower(), literal(job.file), job.layout
     encoding = {} if layout.encoding == "utf-8" else {"encoding": literal(layout.encoding)}
     if kind == ".parquet":
@@ -115,4 +141,5 @@ def _reader(job: TableJob) -> str:
         return call("pandas.read_json", file, lines="True", dtype="False", convert_dates="False", **encoding)
     apart = {} if layout.delimiter == "," else {"sep": literal(layout.delimiter or ONE_CELL)}
     above = {"skiprows": str(layout.above)} if layout.above else {}
-    return call("pandas.read_csv", file, dtype="str", keep_default_na="False", **apart, **encoding, **above)
+    cells = {"dtype": "str", "keep_default_na": "False", "skip_blank_lines": "False"}
+    return call("pandas.read_csv", file, **cells, **apart, **encoding, **above)

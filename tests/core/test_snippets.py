@@ -36,7 +36,7 @@ from core.tasks.text.text_classification import TextClassificationSettings, clas
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_zero_shot
 from core.words import say
-from tests.fakes.models import tiny_bert
+from tests.fakes.models import tiny_bert, tiny_t5
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft asks
 
@@ -156,53 +156,24 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     encoders = () if "starter/embeddings" in starter_names() else ("feature-extraction", "summarization", "attention")
     named = {name: name for name in starter_names()}
     encoder = dict.fromkeys(encoders, str(starter_base_folder()))
-    own = {"t5": str(encoder_decoder(folder / "t5")), "adapter": str(adapter_of_three_labels(folder / "adapter"))}
+    own = {
+        "t5": str(tiny_t5(folder / "t5", starter_base_folder())),
+        "adapter": str(adapter_of_three_labels(folder / "adapter")),
+    }
     return {**named, **tiny, **encoder, **own}
-
-
-@contextmanager
-def torch_seeded() -> Iterator[None]:
-    """Begin the block from a known random state, and leave the caller's as it was."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        yield
-
-
-def encoder_decoder(folder: Path) -> Path:
-    """Write a tiny T5 with a prefix, lengths and beams of its own, and the tokenizer of the starters' base."""
-    import transformers
-
-    config = transformers.T5Config(
-        d_model=16,
-        d_kv=4,
-        num_heads=4,
-        num_layers=2,
-        d_ff=32,
-        vocab_size=30522,
-        pad_token_id=0,
-        eos_token_id=102,
-        decoder_start_token_id=101,
-        n_positions=512,
-        task_specific_params={"summarization": {"prefix": "summarize: ", "num_beams": 2, "max_length": 20}},
-    )
-    with torch_seeded():
-        model = transformers.AutoModelForSeq2SeqLM.from_config(config)
-    model.save_pretrained(folder)
-    transformers.AutoTokenizer.from_pretrained(starter_base_folder()).save_pretrained(folder)
-    return folder
 
 
 def adapter_of_three_labels(folder: Path) -> Path:
     """Write a LoRA adapter over a tiny classifier of two labels; its head has three, and no config.json says so."""
     import peft
+    import torch
     import transformers
 
     base = tiny_bert(folder.with_name("two-labels"))
     config = transformers.AutoConfig.from_pretrained(base, id2label={0: "A", 1: "B", 2: "C"})
     lora = peft.LoraConfig(r=4, target_modules=["query", "value"], task_type="SEQ_CLS", init_lora_weights=False)
-    with torch_seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
         model = transformers.AutoModelForSequenceClassification.from_config(config)
         peft.get_peft_model(model, lora).save_pretrained(folder)
     path = folder / "adapter_config.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,16 +14,29 @@ from pathlib import Path
 
 import pytest
 
+from core.atelier import open_atelier
+from core.loading import starter_base_folder
 from core.provenance import MIXED, Provenance
-from core.settings import PROJECT
+from core.registry import Registry
+from core.settings import PROJECT, Settings
 from core.snippets import TableJob, table_markdown, table_parameters
 from core.snippets.table import curl_of_table, python_of_table
-from core.tables import read_table
+from core.tables import read_table, write_csv
 from core.tasks.text.batch import TextBatchSettings
+from core.tasks.text.encoder import Lane
 from core.tasks.text.row_tasks import ROW_TASKS
+from tests.fakes.models import tiny_t5
 from tests.serving import serve
 
+STORY = "The old bridge was built in Porto. It was designed by Dr. Duarte in 1886. The town paints it green. "
 SAMPLE = PROJECT / "assets" / "samples" / "reviews.csv"
+TEXTS = (
+    f"Mr. Lee came at 3 p.m. and left.\n{STORY * 3}Was it green? It was! The children\nof both banks count its bolts.",
+    "   ",
+    "Short.",
+    "橋建於波多。它由艾蓮娜設計。每年春天都漆成綠色。「孩子們數螺栓。」大家都很高興。",
+    f"A line that goes on {'and on ' * 300}. {STORY}Nobody liked the soup. Everybody liked the bread.",
+)
 RAN = Provenance("starter/sentiment", "1", "starter/sentiment@1", "cpu", "float32", "sdpa")
 
 
@@ -47,14 +61,67 @@ def test_python_labels_the_sample(tmp_path: Path, dtype: str) -> None:
     assert (best["6"], best["10"]) == ("POSITIVE", "NEGATIVE")
 
 
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    """Give the registry of a local instance."""
+    return open_atelier(Settings()).registry
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "mixed"),
+    [
+        ("summarization", "starter/embeddings", False),
+        ("summarization", "t5", False),
+        ("feature-extraction", "starter/embeddings", False),
+        ("feature-extraction", "starter/sentiment", True),
+    ],
+)
+def test_python_gives_the_rows_of_the_batch(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch, task: str, model: str, mixed: bool
+) -> None:
+    """Summaries and vectors of any text are those that the batch writes, be it long, short, Chinese or of one word."""
+    name = str(tiny_t5(tmp_path / "t5", starter_base_folder())) if model == "t5" else model
+    settings = TextBatchSettings(file="texts.csv", column="text", task=task, model=name, dtype="float32", device="cpu")
+    write_csv(tmp_path / "texts.csv", ["text"], [{"text": text} for text in TEXTS])
+    with registry.borrow(settings.spec(registry, task)) as borrowed:
+        ready = replace(borrowed, placement=replace(borrowed.placement, mixed_tables=mixed))
+        row_task, asked = ROW_TASKS[task], [text for text in TEXTS if text.strip()]
+        expected = row_task.answer(asked, settings.row_settings(), registry, ready, Lane(background=True))
+        ran, longest = ready.provenance(0, table=True), row_task.longest(ready)
+    job = TableJob("texts.csv", "text", task, settings.row_settings(), {})
+    (tmp_path / "assets").symlink_to(PROJECT / "assets")
+    (tmp_path / "snippet.py").write_text(python_of_table(job, ran, longest), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path("snippet.py")
+    rows = read_table(tmp_path / "result.csv").rows
+    found = [json.loads(row["result"]) for row in rows if row["result"]]
+    assert [bool(row["result"]) for row in rows] == [bool(text.strip()) for text in TEXTS]
+    if task == "summarization":
+        assert found == expected
+    else:
+        for mine, theirs in zip(found, expected, strict=True):
+            assert mine == pytest.approx(theirs, abs=0.02 if mixed else 3e-6)
+
+
+def test_only_the_model_runs_under_autocast() -> None:
+    """Where the forward pass is in sight, autocast holds for it alone: likeness is compared in float32, as ours is."""
+    job = _job("summarization", model="starter/sentiment")
+    program = python_of_table(job, replace(RAN, dtype=MIXED), 256)
+    assert 'with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):' in program
+    assert "@torch.autocast" not in program
+
+
 @pytest.mark.parametrize("task", list(ROW_TASKS))
 def test_every_task_shows_code(task: str) -> None:
-    """Each task's code compiles where there is Python, and always has its curl."""
+    """Each task has its curl, and Python that compiles and needs nothing of ours."""
     job = _job(task, labels="good, bad", question="What is it?")
-    blocks = table_markdown(job, replace(RAN, model="org/model", adapter=None), 512, "http://127.0.0.1:7860")
+    ran = replace(RAN, model="org/model", adapter=None)
+    blocks = table_markdown(job, ran, 512, "http://127.0.0.1:7860")
+    program = python_of_table(job, ran, 512)
     assert "```bash" in blocks
-    if "```python" in blocks:
-        compile(python_of_table(job, RAN, 512), "snippet", "exec")
+    assert f"```python\n{program}```" in blocks
+    compile(program, "snippet", "exec")
+    assert "from core" not in program
 
 
 def test_nasty_names_stay_quoted() -> None:
@@ -84,11 +151,13 @@ def test_what_was_wished_is_told() -> None:
         ("e.tsv", b"id\ttext\n1\tN/A\n"),
         ("f.csv", "id,text\n1,日本語のテキストです。とても良い映画でした。\n".encode("shift_jis")),
         ("g.csv", "id,text\n1,grüße\n".encode("utf-16")),
+        ("i.csv", b"\n\ntext\nfirst\n\nthird\n"),
+        ("j.csv", b"sep=;\n\nid;text\n1;first\n\n3;third\n"),
         ("h.jsonl", b'{"text": "NA", "date": "2020-01-01"}\n{"text": "2020-01-01"}\n'),
     ],
 )
 def test_python_reads_the_cells_that_the_app_reads(tmp_path: Path, name: str, written: bytes) -> None:
-    """NA stays a text, and delimiter, encoding and Excel's first line are those that were found."""
+    """NA stays a text, a blank line a row; delimiter, encoding and the lines above the header are those found."""
     (tmp_path / name).write_bytes(written)
     table = read_table(tmp_path / name)
     program = python_of_table(replace(_job("text-classification"), file=name, layout=table.layout), RAN, 512)

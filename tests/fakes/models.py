@@ -65,6 +65,35 @@ def tiny_bert(
     return folder
 
 
+def tiny_t5(folder: Path, tokenizer: Path) -> Path:
+    """Write a T5 (hidden size 16, 2 layers) with a prefix, lengths and beams of its own, and BERT's tokenizer.
+
+    Same bytes each time; the caller's random state is left as it was. Returns the folder.
+    """
+    import torch
+    import transformers
+
+    config = transformers.T5Config(
+        d_model=16,
+        d_kv=4,
+        num_heads=4,
+        num_layers=2,
+        d_ff=32,
+        vocab_size=30522,
+        pad_token_id=0,
+        eos_token_id=102,
+        decoder_start_token_id=101,
+        n_positions=512,
+        task_specific_params={"summarization": {"prefix": "summarize: ", "num_beams": 2, "max_length": 20}},
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = transformers.AutoModelForSeq2SeqLM.from_config(config)
+    model.save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(tokenizer).save_pretrained(folder)
+    return folder
+
+
 def cluttered_repository(folder: Path, numbers: int = 200) -> Path:
     """Write `numbers` float32 and 20 float16 parameters, a configuration, two small texts and CLUTTER; no torch."""
     import numpy as np

@@ -139,9 +139,8 @@ class _Worker:
 
     def summary(self, seconds: float, table: Table) -> Summary:
         """Return what answered so far, in so many seconds."""
-        return Summary(
-            self.model.provenance(seconds, table=True), self.column, self.model.max_length, layout=table.layout
-        )
+        longest = ROW_TASKS[self.settings.task].longest(self.model)
+        return Summary(self.model.provenance(seconds, table=True), self.column, longest, layout=table.layout)
 
     def _answered(self, places: Sequence[int], texts: Sequence[str]) -> dict[int, Row]:
         """Ask the model for all at once; if that fails, one by one, so that only the bad row fails."""

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.loading import LoadedModel
 from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features_of_texts
 from core.tasks.text.options import WISHES
+from core.tasks.text.pooling import as_encoder
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_in_texts
 from core.tasks.text.summarization import SummarizationSettings, summarize_texts
 from core.tasks.text.text_classification import TextClassificationSettings, classify_texts
@@ -34,6 +36,8 @@ class RowTask:
     columns: tuple[str, ...]
     cells: Callable[[Any], dict[str, Any]]
     categories: Callable[[Any], Sequence[str]]
+    longest: Callable[[LoadedModel], int] = lambda model: model.max_length
+    """Tokens that it reads of a text, or of each sentence, at most."""
 
 
 def _options(settings: Any) -> dict[str, Any]:
@@ -103,6 +107,10 @@ def _answered(result: dict[str, Any]) -> Sequence[str]:
     return ["answered" if result["answer"] else "no answer"]
 
 
+def _longest_of_encoder(model: LoadedModel) -> int:
+    return as_encoder(model).max_length
+
+
 ROW_TASKS: Mapping[str, RowTask] = {
     "text-classification": RowTask(
         _text_classification, classify_texts, ("label", "score"), _best_label, lambda result: [result[0]["label"]]
@@ -114,8 +122,15 @@ ROW_TASKS: Mapping[str, RowTask] = {
         _token_classification, classify_tokens_of_texts, ("entities",), _entities, _entity_types
     ),
     "question-answering": RowTask(_question, answer_in_texts, ("answer", "score"), _answer_cells, _answered),
-    "summarization": RowTask(_summarization, summarize_texts, ("summary",), _summary, _nothing_to_count),
+    "summarization": RowTask(
+        _summarization, summarize_texts, ("summary",), _summary, _nothing_to_count, _longest_of_encoder
+    ),
     "feature-extraction": RowTask(
-        _feature_extraction, _embed, ("vector",), lambda result: {"vector": result}, _nothing_to_count
+        _feature_extraction,
+        _embed,
+        ("vector",),
+        lambda result: {"vector": result},
+        _nothing_to_count,
+        _longest_of_encoder,
     ),
 }

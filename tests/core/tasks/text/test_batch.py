@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from core.tasks.text.batch_results import (
     result_files,
     status_counts,
 )
+from core.tasks.text.pooling import SENTENCE_CONFIG
 from core.tasks.text.row_tasks import ROW_TASKS
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 
@@ -290,7 +292,7 @@ class Job:
     def log(self, text): ...
 class Model:
     max_length = 512
-    def provenance(self, seconds):
+    def provenance(self, seconds, *, table):
         from core.provenance import Provenance
         return Provenance("m", "r", None, "cpu", "float32", "sdpa")
 class Registry:
@@ -414,6 +416,23 @@ def test_rows_that_were_cut_are_counted(  # noqa: PLR0913, PLR0917 the table's c
     assert summary
     (note,) = summary.notes
     assert str(note).startswith("2 texts were longer")
+
+
+@pytest.mark.parametrize(
+    ("task", "read"), [("summarization", 8), ("feature-extraction", 8), ("text-classification", 128)]
+)
+def test_the_note_names_the_length_that_was_read(
+    job: Job, tmp_path: Path, registry: Registry, sentiment: str, task: str, read: int
+) -> None:
+    """An encoder that was made for short texts cuts them there, and the note says so; its classifier reads on."""
+    folder = shutil.copytree(sentiment, tmp_path / "made-for-8")
+    (folder / SENTENCE_CONFIG).write_text('{"max_seq_length": 8}')
+    upload = table(tmp_path, ["a good film and " * 300])
+    run_batch(job, TextBatchSettings(file=upload, column="text", task=task, model=str(folder)), registry)
+    summary = read_summary(job.result_folder)
+    assert summary
+    assert summary.max_length == read
+    assert [note.values["read"] for note in summary.notes] == [read]
 
 
 def test_others_get_in_between(
