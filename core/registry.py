@@ -13,7 +13,7 @@ from core.batching import Batcher
 from core.catalogue import Catalogue, ModelSpec
 from core.devices import Hardware
 from core.errors import Busy, Cancelled, NotEnoughMemory, UnknownName
-from core.events import CancelToken
+from core.events import CancelToken, Progress
 from core.forecast import Forecast, Idle, Room, Situation, find_room, forecast
 from core.hardware import Watch, used_bytes
 from core.ledger import Entry, Freed, ModelKey, Resident
@@ -36,6 +36,11 @@ class _Request:
     working_bytes: int
     cancel: CancelToken
     report: Report | None
+
+    def tell(self, phase: str) -> None:
+        """Say what goes on, where nobody knows how long it takes."""
+        if self.report:
+            self.report(Progress(phase, 0, 0))
 
 
 class Registry:
@@ -153,7 +158,9 @@ class Registry:
                     mine = self._loading[request.spec] = Future()
             if loading is None:
                 return self._load_for_everybody(request, mine)
+            request.tell("load")
             _wait(loading, request.cancel)
+            request.tell("compute")
         if request.working_bytes:
             self._make_room_to_work(entry, request)
         return entry
@@ -178,12 +185,14 @@ class Registry:
             self._keys[request.spec] = entry.key
             del self._loading[request.spec]
         future.set_result(None)
+        request.tell("compute")
         return entry
 
     def _load(self, request: _Request) -> Entry:
         spec = request.spec
         files = self._loader.locate(spec, request.report, request.cancel)
         facts = self._loader.facts(spec, files)
+        request.tell("load")
         with self._alone(request.cancel):
             if shared := self._share(spec, files, facts):
                 return shared

@@ -23,8 +23,9 @@ from gradio.context import LocalContext
 
 from core.errors import AtelierError, Cancelled
 from core.events import CancelToken, Progress
-from core.words import Sentence, in_bytes, say
+from core.words import Sentence, say
 from tabs._language import language_of
+from tabs._views import IN_BYTES, in_progress
 from tabs._visitor import visitor_of
 
 log = logging.getLogger("atelier")
@@ -37,9 +38,6 @@ LOOK_SECONDS = 0.5
 """How often a waiting event looks whether its visitor is still there, and a watched job whether it has news."""
 
 _OVER = object()
-
-IN_BYTES = frozenset({"download", "verify"})
-"""The phases of long work that count bytes."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,8 @@ async def _pass_on(news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit
             continue
         if isinstance(item, Progress):
             unit = "B" if item.phase in IN_BYTES else ""
-            progress((item.done, item.total or None), desc=visit.say(in_progress(item)), unit=unit)
+            share = (item.done, item.total) if item.total else 0.0  # Gradio shows no words without a share
+            progress(share, desc=visit.say(in_progress(item)), unit=unit)
         elif isinstance(item, _Failed):
             raise in_words(item.problem, visit.language) from item.problem
         elif isinstance(item, _Done):
@@ -218,16 +217,6 @@ def _presence() -> Callable[[], bool]:
     running = () if blocks is None else (event for events in blocks._queue.active_jobs for event in events or ())  # noqa: SLF001
     mine = next((event for event in running if event._id == event_id), None)  # noqa: SLF001
     return lambda: mine is None or mine.alive
-
-
-def in_progress(progress: Progress) -> Sentence:
-    """Return the sentence under a progress bar: phase, rate and remaining time."""
-    remaining = progress.remaining_seconds
-    phase = say(f"say.phase_{progress.phase}")
-    if remaining is None:
-        return phase
-    rate = in_bytes(progress.rate) if progress.phase in IN_BYTES else f"{progress.rate:,.1f}"
-    return say("say.progress", phase=phase, rate=rate, remaining=f"{remaining:,.0f}")
 
 
 def in_words(problem: BaseException, language: str) -> gr.Error:

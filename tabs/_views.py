@@ -8,10 +8,13 @@ from html import escape
 from typing import Any
 
 from core.events import Progress
-from core.words import Sentence, say
+from core.words import Sentence, in_bytes, say
 
 COLOURS = 8
 """How many colours style.css has for marked pieces."""
+
+IN_BYTES = frozenset({"download", "verify"})
+"""The phases of long work that count bytes."""
 
 HEAT_MAP_SIDE = 48
 """Most rows and columns drawn; a browser is slow with more than some thousand cells."""
@@ -130,11 +133,12 @@ def counts(rows: Sequence[Sequence[Any]]) -> str:
 def progress_bar(state: Sentence, progress: Progress | None, language: str, *, running: bool = True) -> str:
     """Draw how far long work is: state, share done and rate; remaining time only while it is `running`."""
     head = f'<p class="job-state">{escape(state.in_language(language))}</p>'
-    if progress is None:
+    counts_rows = progress is not None and progress.total and progress.phase not in IN_BYTES
+    if progress is None or not (running or counts_rows):
         return head
-    share = progress.done / progress.total if progress.total else 0.0
-    told = escape(_how_far(progress, running=running).in_language(language))
-    return f'{head}<progress max="1" value="{share:.4f}"></progress><p>{told}</p>'
+    share = f' value="{progress.done / progress.total:.4f}"' if progress.total else ""
+    told = (_how_far(progress, running=running) if counts_rows else in_progress(progress)).in_language(language)
+    return f'{head}<progress max="1"{share}></progress><p>{escape(told)}</p>'
 
 
 def _how_far(progress: Progress, *, running: bool) -> Sentence:
@@ -143,6 +147,16 @@ def _how_far(progress: Progress, *, running: bool) -> Sentence:
     if not running or remaining is None:
         return say("say.done_at_rate", done=done, total=total, rate=rate)
     return say("say.done_of", done=done, total=total, rate=rate, remaining=f"{remaining:,.0f}")
+
+
+def in_progress(progress: Progress) -> Sentence:
+    """Return the sentence under a progress bar: phase, rate and remaining time."""
+    remaining = progress.remaining_seconds
+    phase = say(f"say.phase_{progress.phase}")
+    if remaining is None:
+        return phase
+    rate = in_bytes(progress.rate) if progress.phase in IN_BYTES else f"{progress.rate:,.1f}"
+    return say("say.progress", phase=phase, rate=rate, remaining=f"{remaining:,.0f}")
 
 
 def failure(sentence: Sentence, language: str) -> str:

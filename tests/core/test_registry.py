@@ -20,7 +20,7 @@ import pytest
 from core.catalogue import Catalogue, ModelSpec, Source
 from core.devices import Device, Hardware
 from core.errors import Busy, Cancelled, NotAModel, NotEnoughMemory, UnknownName
-from core.events import CancelToken
+from core.events import CancelToken, Progress
 from core.hub import Hub
 from core.loading import LoadedModel, Loader
 from core.memory import resident_bytes
@@ -176,6 +176,29 @@ def test_many_borrowers_one_load() -> None:
     assert len(set(in_threads(8, borrow))) == 1
     assert loader.loads == ["a"]
     assert registry.ledger()[0].borrowed == 0
+
+
+def test_whoever_waits_for_a_load_is_told() -> None:
+    """Who loads and who waits for that load hear of it, and of its end; a model that is here is lent without a word."""
+    loader = ScriptedLoader(gate=threading.Event())
+    registry = scripted(loader)
+    told: list[list[Progress]] = [[], []]
+
+    def borrow(place: int) -> None:
+        with registry.borrow(spec("a"), report=told[place].append):
+            pass
+
+    def open_the_gate() -> None:
+        until(lambda: bool(told[0] or told[1]))
+        loader.gate.set()
+
+    opener = threading.Thread(target=open_the_gate)
+    opener.start()
+    in_threads(2, borrow)
+    opener.join()
+    assert told == [[Progress("load", 0, 0), Progress("compute", 0, 0)]] * 2
+    borrow(0)
+    assert len(told[0]) == 2
 
 
 def test_a_failed_load_fails_all_and_leaves_nothing() -> None:

@@ -15,7 +15,7 @@ import pytest
 from core.errors import Cancelled, InvalidInput
 from core.events import Progress
 from core.words import dictionary, say
-from tabs._events import Visit, _direct, _following, _watching, in_progress, in_words
+from tabs._events import Visit, _direct, _following, _watching, in_words
 from tests.asynchronous import run
 
 REQUEST = SimpleNamespace(
@@ -71,6 +71,19 @@ def test_progress_and_result_pass_in_order() -> None:
     event = _following(handler)
     assert all_of(event(REQUEST, lambda share, **_: told.append(share), text="done")) == ["done!"]
     assert sorted(told, key=str) == [(1, 4), "worked"]
+
+
+def test_loading_is_told_without_a_share() -> None:
+    """Where nobody knows how long it takes, the words stand there in the visitor's language, with nothing counted."""
+    told: list[Any] = []
+
+    def handler(visit: Visit) -> str:
+        visit.report(Progress("load", 0, 0))
+        return "done"
+
+    event = _following(handler)(REQUEST, lambda share, desc, **_: told.append((share, desc)))
+    assert all_of(event) == ["done"]
+    assert told == [(0.0, dictionary("ko")["say.phase_load"])]
 
 
 def test_leaving_cancels_the_work() -> None:
@@ -160,12 +173,6 @@ def test_a_refusal_empties_the_result() -> None:
     assert seen_before_the_refusal(_following(refuse, outputs)(REQUEST, _silent)) == [emptied]
     assert seen_before_the_refusal(_watching(watched, outputs)(REQUEST)) == [("an answer", {}, "job 8"), emptied]
     assert seen_before_the_refusal(_following(refuse, outputs[:1])(REQUEST, _silent)) == ["<p>Press Run.</p>"]
-
-
-def test_remaining_time_is_told_once_it_is_known() -> None:
-    """A progress sentence has rate and remaining seconds only when both can be computed."""
-    assert in_progress(Progress("load", 0, 0, 0.0)).key == "say.phase_load"
-    assert "about 3 s" in str(in_progress(Progress("rows", 1, 4, 1.0)))
 
 
 def _silent(*_: Any, **__: Any) -> None:

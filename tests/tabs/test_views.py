@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.events import Progress
 from core.words import say
-from tabs._views import bars, coloured, counts, failure, notes, paragraph, progress_bar, ran_on, table
+from tabs._views import bars, coloured, counts, failure, in_progress, notes, paragraph, progress_bar, ran_on, table
 
 EVIL = '<img src=x onerror="alert(1)">'
 PROVENANCE = {
@@ -65,6 +65,23 @@ def test_remaining_time_is_for_running_work() -> None:
     for html, told in ((ended, "256 of 1,024 · 128.0 per second"), (begun, "0 of 1,024 · 0.0 per second")):
         assert told in html
         assert "left" not in html
+
+
+def test_remaining_time_is_told_once_it_is_known() -> None:
+    """A progress sentence has rate and remaining seconds only when both can be computed."""
+    assert in_progress(Progress("load", 0, 0, 0.0)).key == "say.phase_load"
+    assert "about 3 s" in str(in_progress(Progress("rows", 1, 4, 1.0)))
+
+
+def test_a_bar_counts_rows_only() -> None:
+    """Before the first row a running batch says that it loads, or how fast it downloads; an ended one says neither."""
+    state = say("say.state_running")
+    loading = progress_bar(state, Progress("load", 0, 0), "en")
+    assert '<progress max="1"></progress>' in loading
+    assert str(say("say.phase_load")) in loading
+    assert "20.0 MB per second" in progress_bar(state, Progress("download", 40_000_000, 90_000_000, 2.0), "en")
+    for progress in (Progress("load", 0, 0), Progress("download", 40_000_000, 90_000_000, 2.0)):
+        assert "<progress" not in progress_bar(state, progress, "en", running=False)
 
 
 def test_a_result_names_its_model_and_time() -> None:
