@@ -10,15 +10,23 @@ from typing import Any
 LONGEST_ARGUMENT = 100_000
 """Bytes of one command-line argument; Linux refuses 131 072, a builtin such as printf takes any."""
 
+PRINT_RESULT = """python3 -c '
+import json, sys
+outputs = json.loads(sys.stdin.read() or "null")
+if not isinstance(outputs, list):
+    sys.exit(f"No result: {outputs}")
+print(json.dumps(outputs[-2], ensure_ascii=False, indent=2))'"""
+"""Of an endpoint's outputs, provenance is the last and result the one before it; what is no list is what went wrong."""
+
 
 def curl_snippet(
     api_name: str, values: Mapping[str, Any], base_url: str, *, user: str | None = None, upload: str | None = None
 ) -> str:
     """Write the two requests of Gradio's queue: one asks with named parameters, one waits for the answer.
 
-    The last line prints the endpoint's outputs as one JSON list. With `user`, the instance asks for a password: a
-    third request logs in first, with the password from the environment. `upload` is the path of a file that goes
-    first, too, and then is the parameter `file`.
+    The last data of the answer's stream are the endpoint's outputs; of these, the result is printed. With `user`, the
+    instance asks for a password: a third request logs in first, with the password from the environment. `upload` is
+    the path of a file that goes first, too, and then is the parameter `file`.
     """
     name, body = api_name.strip("/"), shlex.quote(_json(values)) if upload is None else _with_file(values)
     cookies = ' -b "$COOKIES"' if user else ""
@@ -31,7 +39,8 @@ def curl_snippet(
         f"{_login(user) if user else ''}"
         f"{_upload(upload, cookies) if upload is not None else ''}"
         f'EVENT=$({ask} | sed \'s/.*"event_id": *"\\([^"]*\\)".*/\\1/\')\n'
-        f"""curl -sSfN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1\n"""
+        f"""curl -sSfN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1 | """
+        f"{PRINT_RESULT}\n"
     )
 
 

@@ -94,7 +94,7 @@ def python_of_table(job: TableJob, provenance: Provenance, longest: int) -> str:
 
 
 def curl_of_table(job: TableJob, base_url: str, *, user: str | None = None) -> str:
-    """Write the upload, the call, and the wait for the outputs; the fourth of them names both files."""
+    """Write the upload, the call, and the wait for the result, which names both files."""
     return curl_snippet("text_batch", {"column": job.column, **job.parameters}, base_url, user=user, upload=job.file)
 
 

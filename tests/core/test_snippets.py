@@ -341,13 +341,13 @@ curl() {
   local last="${@: -1}"
   case "$last" in
     @-) cat > "$BODY" ;;
-    http*) ;;
+    http*) printf '%s\\n' "$STREAM" ;;
     *) printf %s "$last" > "$BODY" ;;
   esac
-  echo '{"event_id":"e1"}'
+  [[ $last == http* ]] || echo '{"event_id":"e1"}'
 }
 """
-"""Keeps what it is told to send, from the command line or from its input."""
+"""Keeps what it is told to send, from the command line or from its input; asked for the answer, it prints STREAM."""
 
 
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
@@ -370,7 +370,7 @@ def test_curl_sends_any_text(text: str, tmp_path: Path) -> None:
     """Bash hands curl exactly the JSON, runs nothing that stands in it, and shows only printable characters."""
     body = tmp_path / "body"
     snippet = curl_snippet("/question_answering", {"context": text}, "http://127.0.0.1:1/")
-    environment = {**os.environ, "BODY": str(body)}
+    environment = {**os.environ, "BODY": str(body), "STREAM": "data: [0, 1, 2]"}
     subprocess.run(["bash"], input=(FAKE_CURL + snippet).encode(), cwd=tmp_path, env=environment, check=True)
     assert json.loads(body.read_bytes()) == {"context": text}
     assert not (tmp_path / "pwned").exists()
@@ -384,6 +384,26 @@ def test_markdown_holds_any_text(text: str) -> None:
     blocks = MarkdownIt().parse(snippets_markdown("question-answering", settings, ANSWERED, "http://localhost:7860"))
     assert [(block.type, block.info) for block in blocks] == [("fence", "python"), ("fence", "bash")]
     assert blocks[0].content == python_snippet("question-answering", settings, ANSWERED)
+
+
+@pytest.mark.parametrize(
+    ("stream", "printed", "complaint"),
+    [
+        ('event: generating\ndata: ["", 0, 0]\n\nevent: complete\ndata: ["", {"答": [1]}, 2]\n', {"答": [1]}, ""),
+        ('event: heartbeat\ndata: null\n\nevent: complete\ndata: ["data: x", null, {}]\n', None, ""),
+        ('event: error\ndata: {"error": "The text is empty."}\n', None, "No result: {'error': 'The text is empty.'}\n"),
+        ("event: error\ndata: null\n", None, "No result: None\n"),
+        ("", None, "No result: None\n"),
+    ],
+)
+def test_curl_prints_the_result_alone(tmp_path: Path, stream: str, printed: Any, complaint: str) -> None:
+    """Of the stream's last data the result is printed, readable in any script; anything else fails in words."""
+    snippet = FAKE_CURL + curl_snippet("attention", {"text": "Fine."}, "http://127.0.0.1:1/")
+    environment = {**os.environ, "BODY": str(tmp_path / "body"), "STREAM": stream}
+    done = subprocess.run(["bash"], input=snippet, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (not complaint)
+    assert done.stderr == complaint
+    assert done.stdout == ("" if complaint else json.dumps(printed, ensure_ascii=False, indent=2) + "\n")
 
 
 def test_curl_leaves_defaults_out() -> None:
@@ -451,8 +471,7 @@ def test_curl_gets_our_result(app_url: str, asked: list[Asked]) -> None:
     for name in served:
         one = first[name]
         snippet = curl_snippet(name, given(one.task, one.settings), app_url)
-        outputs = json.loads(run(["bash", "-c", snippet]))
-        assert_same(one.answer.result, outputs[-2])
+        assert_same(one.answer.result, json.loads(run(["bash", "-c", snippet])))
 
 
 def test_curl_logs_in(tmp_path: Path, asked: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,6 +479,6 @@ def test_curl_logs_in(tmp_path: Path, asked: list[Asked], monkeypatch: pytest.Mo
     monkeypatch.setenv("ATELIER_PASSWORD", "pass & word")
     with launched(tmp_path, "--password", "pass & word") as url:
         snippet = curl_snippet("text_classification", given(asked[0].task, asked[0].settings), url, user="atelier")
-        outputs = json.loads(run(["bash", "-c", snippet]))
+        result = json.loads(run(["bash", "-c", snippet]))
     assert "pass & word" not in snippet
-    assert_same(asked[0].answer.result, outputs[-2])
+    assert_same(asked[0].answer.result, result)

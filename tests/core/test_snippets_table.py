@@ -182,7 +182,7 @@ def test_curl_labels_the_sample(tmp_path: Path, password: str | None) -> None:
             ["bash", "-c", snippet], cwd=tmp_path, env=environment, timeout=300, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stderr.decode()
-        files = [Path(file["path"]) for file in json.loads(done.stdout)[3]]
+        files = [Path(file["path"]) for file in json.loads(done.stdout)]
         assert [file.name for file in files] == ["result.csv", "result.parquet"]
         rows = {row["id"]: row for row in read_table(files[0]).rows}
     assert (rows["6"]["label"], rows["10"]["label"], rows["8"]["status"]) == ("POSITIVE", "NEGATIVE", "blank")
