@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,13 +31,6 @@ class Usage(NamedTuple):
 
 
 @pytest.fixture
-def server() -> Iterator[FakeHub]:
-    """Start a Hub on the loopback."""
-    with FakeHub() as running:
-        yield running
-
-
-@pytest.fixture
 def model(tmp_path: Path, server: FakeHub) -> Path:
     """Offer org/name: 3 MB of weights, a configuration, and things that loading does not need."""
     folder = cluttered_repository(tmp_path / "model", numbers=750_000)
@@ -46,11 +39,11 @@ def model(tmp_path: Path, server: FakeHub) -> Path:
 
 
 @pytest.fixture
-def hub(server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """See that server through an empty cache; attempts follow each other, and reports every piece, without waiting."""
+def hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """Let attempts follow each other, and reports every piece, without waiting."""
     monkeypatch.setattr(downloads, "REPORT_EVERY", 0.0)
     monkeypatch.setattr(downloads, "PAUSES", (0.0, 0.0, 0.0))
-    return Hub(endpoint=server.endpoint, cache=tmp_path / "cache")
+    return hub
 
 
 def names_in(folder: Path) -> set[str]:

@@ -6,7 +6,6 @@ import hashlib
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,6 @@ from core.events import CancelToken
 from core.hub import Hub
 from tests.fakes.hub_server import FakeHub
 from tests.fakes.models import cluttered_repository, cut_into_shards
-
-
-@pytest.fixture
-def server() -> Iterator[FakeHub]:
-    """Start a Hub on the loopback."""
-    with FakeHub() as running:
-        yield running
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """Write a small repository with the usual clutter."""
-    return cluttered_repository(tmp_path / "model")
-
-
-@pytest.fixture
-def hub(server: FakeHub, tmp_path: Path) -> Hub:
-    """See that server through an empty cache."""
-    return Hub(endpoint=server.endpoint, cache=tmp_path / "cache")
 
 
 def test_look_up(server: FakeHub, hub: Hub, model: Path) -> None:

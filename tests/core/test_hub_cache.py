@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,30 +10,16 @@ from core import errors
 from core.events import Progress
 from core.hub import Hub
 from tests.fakes.hub_server import FakeHub
-from tests.fakes.models import cluttered_repository, cut_into_shards
+from tests.fakes.models import cut_into_shards
 
 WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
-def server() -> Iterator[FakeHub]:
-    """Start a Hub on the loopback."""
-    with FakeHub() as running:
-        yield running
-
-
-@pytest.fixture
-def model(tmp_path: Path, server: FakeHub) -> Path:
-    """Offer org/name: a small repository with the usual clutter."""
-    folder = cluttered_repository(tmp_path / "model")
-    server.add("org/name", folder)
-    return folder
-
-
-@pytest.fixture
-def hub(server: FakeHub, tmp_path: Path) -> Hub:
-    """See that server through an empty cache."""
-    return Hub(endpoint=server.endpoint, cache=tmp_path / "cache")
+def model(model: Path, server: FakeHub) -> Path:
+    """Offer that repository as org/name."""
+    server.add("org/name", model)
+    return model
 
 
 def test_offline_without_cache(server: FakeHub, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,28 +11,15 @@ import pytest
 from core import errors
 from core.hub import Hub
 from tests.fakes.hub_server import FakeHub
-from tests.fakes.models import cluttered_repository
 
 TOKEN = "hf_verysecretindeed"
 
 
 @pytest.fixture
-def server() -> Iterator[FakeHub]:
-    """Start a Hub on the loopback."""
-    with FakeHub(tokens=(TOKEN,)) as running:
-        yield running
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """Write a small repository with the usual clutter."""
-    return cluttered_repository(tmp_path / "model")
-
-
-@pytest.fixture
-def hub(server: FakeHub, tmp_path: Path) -> Hub:
-    """See that server through an empty cache."""
-    return Hub(endpoint=server.endpoint, cache=tmp_path / "cache")
+def server(server: FakeHub) -> FakeHub:
+    """Let that Hub know one token."""
+    server.tokens.add(TOKEN)
+    return server
 
 
 def told(error: BaseException) -> str:
