@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -81,6 +81,8 @@ class HeatMap:
     values: Sequence[Sequence[float]]
     low: float = 0.0
     high: float = 1.0
+    uncoloured: Collection[int] = ()
+    """Places of rows and columns that show their numbers only."""
 
 
 def heat_map(given: HeatMap, language: str) -> str:
@@ -88,8 +90,8 @@ def heat_map(given: HeatMap, language: str) -> str:
     columns = given.columns[:HEAT_MAP_SIDE]
     head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in columns)
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{_cells(given, values)}</tr>'
-        for name, values in list(zip(given.rows, given.values, strict=True))[:HEAT_MAP_SIDE]
+        f'<tr><th scope="row">{escape(name)}</th>{_cells(given, place, values)}</tr>'
+        for place, (name, values) in enumerate(list(zip(given.rows, given.values, strict=True))[:HEAT_MAP_SIDE])
     )
     longest = max(len(given.rows), len(given.columns))
     cut = say("say.heat_map_cut", shown=HEAT_MAP_SIDE, length=longest)
@@ -98,10 +100,18 @@ def heat_map(given: HeatMap, language: str) -> str:
     return drawn + (notes([cut], language) if longest > HEAT_MAP_SIDE else "")
 
 
-def _cells(given: HeatMap, values: Sequence[float]) -> str:
-    width = (given.high - given.low) or 1.0
-    shares = [(value, min(max((value - given.low) / width, 0.0), 1.0)) for value in values[:HEAT_MAP_SIDE]]
-    return "".join(f'<td style="--heat:{share:.2f}" title="{value:.3f}">{value:.2f}</td>' for value, share in shares)
+def _cells(given: HeatMap, row: int, values: Sequence[float]) -> str:
+    return "".join(
+        f'<td{_colour(given, row, column, value)} title="{value:.3f}">{value:.2f}</td>'
+        for column, value in enumerate(values[:HEAT_MAP_SIDE])
+    )
+
+
+def _colour(given: HeatMap, row: int, column: int, value: float) -> str:
+    if row in given.uncoloured or column in given.uncoloured:
+        return ' class="uncoloured"'
+    share = (value - given.low) / ((given.high - given.low) or 1.0)
+    return f' style="--heat:{min(max(share, 0.0), 1.0):.2f}"'
 
 
 def folded(head: str, lines: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.atelier import Atelier
 from core.tasks.text.attention import TASK, AttentionMap, AttentionSettings, map_attention
-from core.words import say
+from core.words import Sentence, say
 from tabs._events import Visit
 from tabs._form import control, controls
 from tabs._views import HeatMap, heat_map, paragraph
@@ -47,6 +47,21 @@ def _more() -> dict[str, Any]:
 
 
 def _show(answer: AttentionMap, _: Any, visit: Visit) -> str:
-    chosen = say("say.attention_of", layer=answer.layer, layers=answer.layers, head=answer.head, heads=answer.heads)
-    drawn = HeatMap(answer.tokens, answer.tokens, answer.weights, high=max(map(max, answer.weights)))
-    return paragraph(chosen, visit.language) + heat_map(drawn, visit.language)
+    layer, head = _chosen(answer.layer, answer.layers), _chosen(answer.head, answer.heads)
+    places = range(len(answer.tokens))
+    words = [place for place in places if place not in answer.special] or places
+    highest = max(answer.weights[row][column] for row in words for column in words)
+    others = frozenset(places).difference(words)
+    drawn = HeatMap(answer.tokens, answer.tokens, answer.weights, high=highest, uncoloured=others)
+    told = [say("say.attention_of", layer=layer, head=head), *([_special_tokens(answer)] if others else [])]
+    return "".join(paragraph(one, visit.language) for one in told) + heat_map(drawn, visit.language)
+
+
+def _chosen(number: int, count: int) -> Sentence:
+    return say("say.one_of_all", number=number, count=count) if number else say("say.mean_of_all", count=count)
+
+
+def _special_tokens(answer: AttentionMap) -> Sentence:
+    """Say why some tokens have no colour: they would leave none for the words."""
+    names = dict.fromkeys(answer.tokens[place] for place in sorted(answer.special))
+    return say("say.attention_special", names=", ".join(names), share=f"{answer.special_share:.0%}")

@@ -52,6 +52,8 @@ class AttentionMap:
     layers: int
     """How many the model has."""
     heads: int
+    special: frozenset[int]
+    """Places of the tokens that the tokenizer has added to the text, such as [CLS] and [SEP]."""
     provenance: Provenance
     notes: tuple[Sentence, ...] = ()
 
@@ -67,6 +69,12 @@ class AttentionMap:
             "heads": self.heads,
         }
 
+    @property
+    def special_share(self) -> float:
+        """How much of their attention the text's own tokens give to the special ones, 0 … 1 (0 without any)."""
+        rows = [weights for place, weights in enumerate(self.weights) if place not in self.special]
+        return sum(weights[place] for weights in rows for place in self.special) / max(len(rows), 1)
+
 
 @dataclass(frozen=True)
 class _Pieces:
@@ -74,6 +82,7 @@ class _Pieces:
 
     inputs: dict[str, list[int]]
     tokens: tuple[str, ...]
+    special: frozenset[int]
     length: int
 
 
@@ -96,6 +105,7 @@ def map_attention(settings: AttentionSettings, registry: Registry, lane: Lane = 
         head=settings.head,
         layers=weights.shape[0],
         heads=weights.shape[1],
+        special=pieces.special,
         provenance=with_notes(provenance, notes),
         notes=notes,
     )
@@ -121,7 +131,17 @@ def _tokens(encoder: LoadedModel, texts: Sequence[str]) -> _Pieces:
     inputs = {name: list(encoded[name][0]) for name in ("input_ids", "token_type_ids") if name in encoded}
     if not inputs["input_ids"]:
         raise InvalidInput("error.no_tokens")
-    return _Pieces(inputs, _readable(encoder.tokenizer, encoded, texts), length)
+    return _Pieces(inputs, _readable(encoder.tokenizer, encoded, texts), _special(encoder.tokenizer, encoded), length)
+
+
+def _special(tokenizer: Any, encoded: Any) -> frozenset[int]:
+    """Return the places of the tokens that stand for nothing in the text; an unknown word stands for itself."""
+    if tokenizer.is_fast:
+        added = [which is None for which in encoded.encodings[0].sequence_ids]
+    else:
+        special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+        added = [one in special for one in encoded["input_ids"][0]]
+    return frozenset(place for place, one in enumerate(added) if one)
 
 
 def _readable(tokenizer: Any, encoded: Any, texts: Sequence[str]) -> tuple[str, ...]:

@@ -89,6 +89,16 @@ def test_bytes_are_shown_as_characters(make_model: Any, registry: Registry) -> N
     assert tokens == ("<s>", "你", "你", "你", "␣", "in", "␣", "😀", "😀", "😀", "😀", "↵", "</s>")
 
 
+def test_special_tokens_are_told_apart(make_model: Any, registry: Registry, weights: torch.Tensor) -> None:
+    """What the tokenizer adds is known by its place, with its share of the attention; an unknown word is text."""
+    found = map_attention(asked(), registry)
+    assert found.special == {0, len(found.tokens) - 1}
+    mean = weights.mean((0, 1))[1:-1]
+    assert found.special_share == pytest.approx(float((mean[:, 0] + mean[:, -1]).mean()), abs=1e-5)
+    assert map_attention(asked("the cat", text_pair="the dog"), registry).special == {0, 3, 6}
+    assert map_attention(asked("the 你", model=make_model("sequence-classification")), registry).special == {0, 3}
+
+
 def test_a_pair_of_texts(registry: Registry) -> None:
     """Two texts are read together, with a separator between, and the second with its own token types."""
     found = map_attention(asked("the cat", text_pair="the dog"), registry)
@@ -171,6 +181,7 @@ def test_a_decoder_looks_back_only(tmp_path: Path, registry: Registry) -> None:
     config = transformers.GPT2Config(vocab_size=30522, n_embd=16, n_layer=2, n_head=4)
     found = map_attention(asked("the cat sat", model=save(transformers.GPT2Model(config), tmp_path)), registry)
     assert not torch.tensor(found.weights).triu(1).any()
+    assert found.special == {0, 4}
     assert "left to right" in str(found.notes[0])
 
 
