@@ -29,11 +29,10 @@ CUTS = frozenset({"say.text_cut", "say.sentences_cut"})
 """Notes that say that some of the text was not read."""
 MOST_SENTENCES = 5_000
 POSITION_PRIOR = 0.1
-"""What the last sentence loses against the first. With it the centroid's ROUGE-1/2/L mean on 1,119 abstracts of SciTLDR
-is 23.7; 23.2 without it, 21.1 for the first sentence alone, and LexRank is no better than the plain centroid."""
+"""What the last sentence loses against the first: little, so that a central sentence wins wherever it is."""
 RELEVANCE = 0.9
-"""Weight of centrality against novelty in maximal marginal relevance (Carbonell & Goldstein 1998). Three sentences
-of 258 abstracts of SciTLDR against all their summaries: 25.0 with 0.9 or 1, 24.8 with 0.7, 23.9 with 0.5."""
+"""Weight of centrality against novelty in maximal marginal relevance (Carbonell & Goldstein 1998): most of it, because
+what is said twice is SAME's business."""
 SAME = 0.9
 """Cosine from which a sentence says again what another has said; it is taken only when nothing else is left."""
 USUAL_MAX_LENGTH = 142
@@ -147,7 +146,9 @@ def _sentences(text: str) -> tuple[Span, ...]:
 def centrality(vectors: torch.Tensor) -> torch.Tensor:
     """Return for each sentence (sentences, hidden) its cosine to the mean of all, less up to POSITION_PRIOR at the end.
 
-    Centroid summarisation (Radev et al. 2004) on sentence embeddings; the prior is the lead bias of most texts.
+    Centroid summarisation (Radev et al. 2004) on sentence embeddings; the prior is the lead bias of most texts. Without
+    it, the most central sentence of 619 abstracts of SciTLDR has ROUGE-1 0.3411 and ROUGE-L 0.2595, the first sentence
+    0.3018 and 0.2373 (`python -m recipes.measure embeddings --data DATA`).
     """
     import torch
 

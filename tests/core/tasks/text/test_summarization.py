@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 import transformers
 
+from core.catalogue import starter_metrics
 from core.errors import Cancelled, InvalidInput
 from core.events import CancelToken
 from core.loading import starter_base_folder
@@ -136,6 +138,15 @@ def test_centrality_by_hand() -> None:
     scores = centrality(torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.1], [1.0, 0.0]]))
     assert scores[1] > scores[3] > scores[0]
     assert centrality(torch.ones(1, 2)).tolist() == pytest.approx([1.0])
+
+
+def test_the_figures_of_centrality_are_the_recorded_ones() -> None:
+    """What the docstring says of SciTLDR stands in the starter's metrics, in that order, with its command."""
+    record = starter_metrics("starter/embeddings")
+    measured = [row["value"] for row in record["measurements"] if row["dataset"] == "scitldr"]
+    told = " ".join((centrality.__doc__ or "").split())
+    assert [float(figure) for figure in re.findall(r"0\.\d{4}", told)] == measured
+    assert record["command"] in told
 
 
 def test_redundancy_by_hand() -> None:
