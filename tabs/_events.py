@@ -11,9 +11,10 @@ import asyncio
 import inspect
 import logging
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
@@ -37,6 +38,9 @@ COMPUTE_AT_ONCE = 8
 LOOK_SECONDS = 0.5
 """How often a waiting event looks whether its visitor is still there, and a watched job whether it has news."""
 
+SKETCH_SECONDS = 0.08
+"""How often, at most, unfinished work is shown."""
+
 _OVER = object()
 
 
@@ -51,6 +55,8 @@ class Visit:
     """Where this page was opened, for the code panel's curl."""
     cancel: CancelToken = field(default_factory=CancelToken)
     report: Callable[[Progress], None] = lambda _: None
+    show: Callable[[Any], None] = lambda _: None
+    """Shows outputs before the work is over; what comes faster than a page can draw is left out."""
 
     def say(self, sentence: Sentence) -> str:
         """Say a sentence in the visitor's language."""
@@ -157,7 +163,7 @@ def _following(handler: Handler, outputs: Sequence[gr.components.Component] = ()
             with suppress(RuntimeError):  # the loop is closed: the server has ended, and nobody listens
                 loop.call_soon_threadsafe(news.put_nowait, item)
 
-        visit = _visit(request, cancel, tell)
+        visit = replace(_visit(request, cancel, tell), show=_Sketches(tell))
 
         def work() -> None:
             try:
@@ -167,9 +173,8 @@ def _following(handler: Handler, outputs: Sequence[gr.components.Component] = ()
 
         threading.Thread(target=work, name=f"atelier-{handler.__name__}", daemon=True).start()
         try:
-            done = await _pass_on(news, progress, visit)
-            if done is not None:
-                yield done.value
+            async for shown in _pass_on(news, progress, visit):
+                yield shown
         except gr.Error:
             yield _emptied(outputs)
             raise
@@ -189,8 +194,25 @@ class _Failed:
     problem: BaseException
 
 
-async def _pass_on(news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit) -> _Done | None:
-    """Show progress until the work is done; returns None if the visitor has left before."""
+@dataclass(frozen=True)
+class _Sketch:
+    value: Any
+
+
+class _Sketches:
+    """Tells what is written so far, a few times a second: each telling crosses a queue, a socket and a page."""
+
+    def __init__(self, tell: Callable[[Any], None]) -> None:
+        self._tell, self._told = tell, 0.0
+
+    def __call__(self, value: Any) -> None:
+        if (now := time.monotonic()) - self._told >= SKETCH_SECONDS:
+            self._told = now
+            self._tell(_Sketch(value))
+
+
+async def _pass_on(news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit) -> AsyncGenerator[Any]:
+    """Show progress and sketches, and yield the result; ends without one if the visitor has left before."""
     listens = _presence()
     while listens():
         try:
@@ -203,9 +225,11 @@ async def _pass_on(news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit
             progress(share, desc=visit.say(in_progress(item)), unit=unit)
         elif isinstance(item, _Failed):
             raise in_words(item.problem, visit.language) from item.problem
+        elif isinstance(item, _Sketch):
+            yield item.value
         elif isinstance(item, _Done):
-            return item
-    return None
+            yield item.value
+            return
 
 
 def _presence() -> Callable[[], bool]:

@@ -73,6 +73,19 @@ def test_progress_and_result_pass_in_order() -> None:
     assert sorted(told, key=str) == [(1, 4), "worked"]
 
 
+def test_unfinished_work_is_shown_before_the_result() -> None:
+    """What a handler shows on its way reaches the page before the result; what comes too fast is left out."""
+
+    def handler(visit: Visit) -> str:
+        for step in range(50):
+            visit.show(f"{step} so far")
+        return "all"
+
+    shown = all_of(_following(handler)(REQUEST, _silent))
+    assert (shown[0], shown[-1]) == ("0 so far", "all")
+    assert len(shown) < 10
+
+
 def test_loading_is_told_without_a_share() -> None:
     """Where nobody knows how long it takes, the words stand there in the visitor's language, with nothing counted."""
     told: list[Any] = []
