@@ -24,6 +24,7 @@ from core.repository import (
     require_weights,
     valid_sha256,
 )
+from core.safetensors_header import INDEX_TYPES
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -116,10 +117,11 @@ class Hub:
         Raises what `look_up` raises, and NotAModel if a header is damaged.
         """
         with in_our_words(self._place(repository.repo_id, repository.revision)):
-            counts = self._count_parameters(repository, cancel or CancelToken())
+            counted = self._count_parameters(repository, cancel or CancelToken())
+            counts = {dtype: count for dtype, count in counted.items() if dtype not in INDEX_TYPES}
             return HubFacts(
                 parameters=sum(counts.values()),
-                parameters_by_dtype=dict(counts),
+                parameters_by_dtype=counts,
                 weight_bytes=sum(file.size_bytes for file in repository.weights),
                 config=self._configuration(repository),
             )

@@ -13,6 +13,8 @@ from core.errors import NotAModel
 PREFIX_BYTES = 8
 LARGEST_HEADER = 100_000_000
 """The format's own limit, in bytes."""
+INDEX_TYPES = frozenset({"I64", "BOOL"})
+"""Of these are tables of positions and masks, which old checkpoints carry along; no parameter is."""
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -46,5 +48,6 @@ def _checked_end(tensor: dict[str, Any]) -> int:
 
 
 def count_parameters(paths: Iterable[Path]) -> int:
-    """Return the number of values in all tensors of these files."""
-    return sum(math.prod(tensor["shape"]) for path in paths for tensor in read_header(path).values())
+    """Return the number of parameters in all tensors of these files."""
+    tensors = (tensor for path in paths for tensor in read_header(path).values())
+    return sum(math.prod(tensor["shape"]) for tensor in tensors if tensor.get("dtype") not in INDEX_TYPES)

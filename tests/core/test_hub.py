@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from core import errors
 from core.events import CancelToken
@@ -64,6 +66,15 @@ def test_facts_of_shards(server: FakeHub, hub: Hub, model: Path) -> None:
     cut_into_shards(model, 3)
     server.add("org/name", model)
     assert hub.facts(hub.look_up("org/name")).parameters == 6
+
+
+def test_facts_leave_tables_of_positions_out(server: FakeHub, hub: Hub, model: Path) -> None:
+    """A table of positions in the header is no parameter."""
+    tensors = {"weight": np.ones(6, np.float32), "position_ids": np.arange(512)}
+    save_file(tensors, model / "model.safetensors")
+    server.add("org/name", model)
+    facts = hub.facts(hub.look_up("org/name"))
+    assert (facts.parameters, facts.parameters_by_dtype) == (6, {"F32": 6})
 
 
 def test_facts_of_damaged_weights(server: FakeHub, hub: Hub, model: Path) -> None:

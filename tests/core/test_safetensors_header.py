@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from core.errors import NotAModel
+from core.model_folder import starter_base_folder
 from core.safetensors_header import count_parameters, read_header
 
 
@@ -31,6 +32,25 @@ def test_a_scalar_is_one_value(tmp_path: Path) -> None:
     """A tensor without dimensions counts as one."""
     save_file({"s": np.array(1.0, np.float32)}, tmp_path / "s.safetensors")
     assert count_parameters([tmp_path / "s.safetensors"]) == 1
+
+
+def test_tables_of_positions_are_no_parameters(tmp_path: Path) -> None:
+    """Whole numbers of 64 bits and masks, as old checkpoints carry them, are not counted."""
+    tensors = {"weight": np.ones(6, np.float32), "position_ids": np.arange(512), "mask": np.ones((4, 4), np.bool_)}
+    save_file(tensors, tmp_path / "t.safetensors")
+    assert count_parameters([tmp_path / "t.safetensors"]) == 6
+
+
+def test_the_starters_base_is_counted_as_its_model_is() -> None:
+    """The header of the base tells as many parameters as the model of its configuration has."""
+    import torch
+    import transformers
+
+    base = starter_base_folder()
+    assert base
+    with torch.device("meta"):
+        model = transformers.AutoModel.from_config(transformers.AutoConfig.from_pretrained(base))
+    assert count_parameters([base / "model.safetensors"]) == model.num_parameters()
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 40, -1])
