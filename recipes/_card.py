@@ -191,7 +191,7 @@ def score_table(metrics: dict) -> str:
     """Return the card's table of scores."""
     rows = [
         f"| {row['dataset']} {row['split']} | {row['n']:,} | {row['name']} | {row['value']} "
-        f"| {row['ci95'][0]} – {row['ci95'][1]} | {row['note']} |"
+        f"| {row['ci95'][0]} – {row['ci95'][1]} | {row['note'].replace('|', '&#124;')} |"
         for row in metrics["measurements"]
     ]
     return (

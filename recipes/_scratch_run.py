@@ -18,7 +18,7 @@ from recipes._scratch import ScratchRecipe, save_starter, train
 from recipes._scratch_card import ScratchFindings, write_card, write_metrics
 from recipes._train import CHECKPOINTS, STARTERS
 
-NAMES = ("stories",)
+NAMES = ("stories", "translate-en-fr")
 TRAINING = "training.json"
 
 
@@ -54,7 +54,7 @@ def _train_into(made: Path, module: ModuleType, recipe: ScratchRecipe, places: P
     set_seed(recipe.seed)
     tokenizer = _tokenizer(work / "tokenizer", module, places.data)
     model = module.new_model(tokenizer)
-    facts = train(recipe, model, module.lesson(places.data, tokenizer, model), work)
+    facts = train(recipe, model, module.lesson(places.data, tokenizer, model, recipe), work)
     facts = {"architecture": type(model).__name__, "settings": asdict(recipe)} | facts
     (work / TRAINING).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     unfinished = work / "unfinished"

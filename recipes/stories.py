@@ -118,7 +118,7 @@ def _dropped(module: torch.nn.Module, _: tuple, output: torch.Tensor) -> torch.T
     return torch.nn.functional.dropout(output, RECIPE.dropout, module.training)
 
 
-def lesson(data: Path, tokenizer: PreTrainedTokenizerFast, _: PreTrainedModel) -> Lesson:
+def lesson(data: Path, tokenizer: PreTrainedTokenizerFast, _: PreTrainedModel, __: ScratchRecipe) -> Lesson:
     """Return all passes as one stream of blocks, each pass in a new order."""
     stories, held_out = (token_rows(tokenizer, texts) for texts in _stories(data))
     tales = token_rows(tokenizer, _tales(data))

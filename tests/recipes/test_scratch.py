@@ -90,7 +90,7 @@ class CutOff(Dataset):
         return self._rows[index]
 
 
-def lesson(_: Path, known: PreTrainedTokenizerFast, __: PreTrainedModel) -> Lesson:
+def lesson(_: Path, known: PreTrainedTokenizerFast, *__: object) -> Lesson:
     """Return blocks of 16 tokens."""
     stream = np.concatenate([np.array(row, dtype=np.uint16) for row in known(TEXTS)["input_ids"]])
     return Lesson(Blocks(stream, 16), Blocks(stream[:128], 16), default_data_collator)

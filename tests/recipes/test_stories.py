@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_lesson_reads_training_texts_only(data: Path) -> None:
     """Stories are held out of the rows, tales of other splits are not read, and paragraphs end in one line feed."""
     tokenizer = stories.new_tokenizer(data)
-    lesson = stories.lesson(data, tokenizer, stories.new_model(tokenizer))
+    lesson = stories.lesson(data, tokenizer, stories.new_model(tokenizer), stories.RECIPE)
     text, held_out = (
         tokenizer.decode(torch.cat([rows[i]["input_ids"] for i in range(len(rows))]))
         for rows in (lesson.rows, lesson.check)
