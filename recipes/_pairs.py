@@ -24,7 +24,7 @@ END = "<|endoftext|>"
 PAD = "<|pad|>"
 SPECIALS = {"eos_token": END, "pad_token": PAD}
 TEMPLATE = f"$A {END}"
-POOL = 50
+POOL = 200
 """Batches whose rows are sorted by length together: little padding, and still much chance."""
 
 
@@ -100,9 +100,13 @@ class Pairs(Dataset):
 
 
 def reading_order(lengths: np.ndarray, recipe: ScratchRecipe) -> np.ndarray:
-    """Return row numbers for all of a recipe's steps: a pass is a new order, a batch has rows of like lengths."""
+    """Return row numbers for all of a recipe's steps: a pass is a new order, a batch has rows of like lengths.
+
+    `lengths`: tokens (rows, 2) of source and target. Batches are alike first in the side that is longer on the whole.
+    """
     assert len(lengths) >= recipe.batch_size, "fewer pairs than a batch"
     random = np.random.default_rng(recipe.seed)
+    lengths = lengths[:, np.argsort(lengths.sum(axis=0))]
     size, needed, passes = recipe.batch_size, recipe.steps * recipe.batch_size, []
     while sum(map(len, passes)) < needed:
         passes.append(_one_pass(lengths, size, random))
@@ -112,7 +116,7 @@ def reading_order(lengths: np.ndarray, recipe: ScratchRecipe) -> np.ndarray:
 def _one_pass(lengths: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
     order = random.permutation(len(lengths))
     pools = [order[start : start + POOL * size] for start in range(0, len(order), POOL * size)]
-    order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    order = np.concatenate([pool[np.lexsort(lengths[pool].T)] for pool in pools])
     # What does not fill a batch is left to another pass.
     whole = len(order) // size * size
     return random.permutation(order[:whole].reshape(-1, size)).reshape(-1)
@@ -129,7 +133,7 @@ def lesson(
     longest = model.config.max_position_embeddings
     sources, targets = (_tokens(tokenizer, texts, longest) for texts in taught)
     check = [_tokens(tokenizer, texts, longest) for texts in held_out]
-    lengths = np.array([len(source) + len(target) for source, target in zip(sources, targets, strict=True)])
+    lengths = np.array([(len(source), len(target)) for source, target in zip(sources, targets, strict=True)])
     return Lesson(
         Pairs(sources, targets, reading_order(lengths, recipe)),
         Pairs(*check, np.argsort([len(row) for row in check[0]])),
