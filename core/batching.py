@@ -14,12 +14,13 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from core.decoding import Decoder, Writing, Written
 from core.errors import NotEnoughMemory
 from core.events import CancelToken
 from core.memory import ran_out
+from core.turns import Turns
 from core.unload import let_go
 
 LARGEST_BATCH = 64
@@ -29,6 +30,7 @@ BACKGROUND_PATIENCE = 1.0
 """Seconds that background work waits while texts are being written; then it gets a turn."""
 
 Run = Callable[[Sequence[Any]], Sequence[Any]]
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -50,6 +52,7 @@ class Batcher:
         self._thread: threading.Thread | None = None
         self._decoders: list[Decoder] = []
         self._background_turn = 0.0
+        self._turns = Turns()
 
     def submit(
         self,
@@ -84,7 +87,21 @@ class Batcher:
                 self._decoders.append(decoder)
             decoder.join(writing)
             self._wake()
-        return writing.outcome.result()
+        try:
+            return writing.outcome.result()
+        except BaseException as problem:  # noqa: BLE001 passed on in words
+            if ran_out(problem):
+                let_go(problem)
+            raise _in_words(problem) from problem.__cause__
+
+    def take_turns(self, work: Callable[[Callable[[], None]], T]) -> T:
+        """Return `work(give_way)`, run in the caller's thread while the compute thread and others like it wait.
+
+        For long work that is a loop of the library's own, as `generate` with beams is: it must call `give_way`
+        between two steps, and whoever has waited longest computes next.
+        """
+        with self._turns:
+            return work(self._turns.give_way)
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -111,12 +128,12 @@ class Batcher:
                 while not self._waiting and not self._decoders:
                     self._changed.wait()
                 together = self._choose() if self._may_run() else []
-                decoders = tuple(self._decoders)
-            _run_together(together)
-            together.clear()  # a finished request must not keep its model alive
-            for decoder in decoders:
-                _step(decoder)
-            del decoders
+                decoders = list(self._decoders)
+            with self._turns:
+                _run_together(together)
+                _step_each(decoders)
+            together.clear()  # what is finished must not keep its model alive while this thread sleeps
+            decoders.clear()
             self._forget_idle()
 
     def _may_run(self) -> bool:
@@ -174,11 +191,12 @@ def _run_together(together: list[_Waiting]) -> None:
         results = results[count:]
 
 
-def _step(decoder: Decoder) -> None:
-    try:
-        decoder.step()
-    except BaseException as problem:  # noqa: BLE001 the thread must outlive it
-        decoder.fail_all(_in_words(problem))
+def _step_each(decoders: Sequence[Decoder]) -> None:
+    for decoder in decoders:
+        try:
+            decoder.step()
+        except BaseException as problem:  # noqa: BLE001 the thread must outlive it
+            decoder.fail_all(_in_words(problem))
 
 
 def _in_words(problem: BaseException) -> BaseException:

@@ -6,7 +6,7 @@ import errno
 import gc
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -218,6 +218,19 @@ def test_nothing_of_a_finished_request_is_kept(*, fails: bool) -> None:
     batcher.submit("next", [1], Recorder())  # answered only when the thread has left the first request behind
     gc.collect()
     assert alive() is None
+
+
+def test_long_work_gives_way_between_its_steps(users: ThreadPoolExecutor) -> None:
+    """Work in turns lets another request in between two of its steps."""
+    batcher = Batcher()
+
+    def work(give_way: Callable[[], None]) -> list[int]:
+        asked = users.submit(batcher.submit, "one", [1], Recorder())
+        while not asked.done():
+            give_way()
+        return list(asked.result())
+
+    assert batcher.take_turns(work) == [2]
 
 
 def test_one_thread_computes_for_all(users: ThreadPoolExecutor) -> None:

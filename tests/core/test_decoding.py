@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -188,6 +191,20 @@ def test_other_work_gets_in_between(llama: Any) -> None:
     assert not writing.outcome.done()
     writer.join()
     assert batcher.submit("group", [1], list, background=True) == [1]
+
+
+@pytest.mark.parametrize("last", [5, 9_999])
+def test_nothing_of_a_finished_text_is_kept(last: int) -> None:
+    """After a text, written or failed, the compute thread holds neither its model nor its cache."""
+    network = MODELS["llama"]().eval()
+    alive, batcher = weakref.ref(network), Batcher()
+    with nullcontext() if last < 64 else pytest.raises(IndexError):
+        written(batcher, network, [1, last])
+    del network
+    batcher.submit("next", [1], list)  # answered only when the thread has left the text behind
+    batcher.submit("next", [1], list)
+    gc.collect()
+    assert alive() is None
 
 
 def test_what_goes_wrong_reaches_its_own_requester(llama: Any) -> None:
