@@ -36,7 +36,15 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "2 what is in memory, and long work on disk",
         (
-            *("core.model_folder", "core.model_files", "core.weights", "core.loading", "core.decoding", "core.batching"),
+            *(
+                "core.model_folder",
+                "core.model_files",
+                "core.weights",
+                "core.loading",
+                "core.turns",
+                "core.decoding",
+                "core.batching",
+            ),
             *("core.forecast", "core.ledger", "core.shelf", "core.registry", "core.diagnosis"),
             "core.job*",
         ),
