@@ -22,7 +22,7 @@ from core.job_folder import Ending, JobFolder, State
 from core.redaction import Redactor
 from core.words import Sentence, say
 
-STOP_LOOK_SECONDS = 0.1
+STOP_FILE_CHECK_SECONDS = 0.1
 """A stop file is looked for at most this often, so that work may poll as often as it likes."""
 
 
@@ -63,7 +63,7 @@ class StopToken(CancelToken):
         now = time.monotonic()
         if now < self._next_look:
             return False
-        self._next_look = now + STOP_LOOK_SECONDS
+        self._next_look = now + STOP_FILE_CHECK_SECONDS
         if self._stop_file.exists():
             self.cancel()
         return self._event.is_set()

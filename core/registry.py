@@ -26,7 +26,7 @@ from core.words import in_bytes, say
 
 __all__ = ["Freed", "ModelKey", "Registry", "Resident"]
 
-LOOK_SECONDS = 0.1  # how often a waiting borrower looks whether somebody asked it to stop
+CANCEL_CHECK_SECONDS = 0.1  # how often a waiting borrower looks whether somebody asked it to stop
 LINGER_SECONDS = 2.0  # how long an unload waits for threads that are just leaving the model
 
 
@@ -232,7 +232,7 @@ class Registry:
     @contextmanager
     def _alone(self, cancel: CancelToken) -> Iterator[None]:
         """Let one load at a time look for room: two would both count the same free bytes."""
-        while not self._one_load.acquire(timeout=LOOK_SECONDS):
+        while not self._one_load.acquire(timeout=CANCEL_CHECK_SECONDS):
             cancel.check()
         try:
             cancel.check()
@@ -303,7 +303,7 @@ class Registry:
 
 def _wait(future: Future[None], cancel: CancelToken) -> None:
     """Wait for somebody's load; if only they gave up, return, so that the caller tries on its own."""
-    while not wait((future,), timeout=LOOK_SECONDS).done:
+    while not wait((future,), timeout=CANCEL_CHECK_SECONDS).done:
         cancel.check()
     with suppress(Cancelled):
         future.result()

@@ -9,7 +9,8 @@ import time
 import traceback
 import weakref
 
-LOOK_SECONDS = 0.01
+RECHECK_SECONDS = 0.01
+"""How long a check whether a model is gone waits before it collects again."""
 
 
 def return_memory_to_system() -> None:
@@ -31,7 +32,7 @@ def is_gone(model: weakref.ref[object], seconds: float) -> bool:
         gc.collect()
         if time.monotonic() > until:
             break
-        time.sleep(LOOK_SECONDS)
+        time.sleep(RECHECK_SECONDS)
     return_memory_to_system()
     return model() is None
 

@@ -35,7 +35,7 @@ COMPUTE_LANE = "compute"
 COMPUTE_AT_ONCE = 8
 """Requests in flight together: they share forward passes in one compute thread (core/batching.py)."""
 
-LOOK_SECONDS = 0.5
+PRESENCE_CHECK_SECONDS = 0.5
 """How often a waiting event looks whether its visitor is still there, and a watched job whether it has news."""
 
 SKETCH_SECONDS = 0.08
@@ -142,7 +142,7 @@ def _watching(handler: Handler, outputs: Sequence[gr.components.Component] = ())
                 if shown is not None:
                     yield shown
                 else:
-                    await asyncio.sleep(LOOK_SECONDS)
+                    await asyncio.sleep(PRESENCE_CHECK_SECONDS)
                 if not listens():
                     return
         except Exception as problem:
@@ -216,7 +216,7 @@ async def _pass_on(news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit
     listens = _presence()
     while listens():
         try:
-            item = await asyncio.wait_for(news.get(), LOOK_SECONDS)
+            item = await asyncio.wait_for(news.get(), PRESENCE_CHECK_SECONDS)
         except TimeoutError:
             continue
         if isinstance(item, Progress):

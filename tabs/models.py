@@ -23,7 +23,8 @@ from tabs._language import word
 from tabs._views import failure, folded, notes, paragraph, ran_on, table
 
 TITLE = "tab.models"
-LOOK_SECONDS = 2.0
+LEDGER_REFRESH_SECONDS = 2.0
+"""How often an opened tab shows anew what is in memory."""
 
 
 def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
@@ -48,7 +49,7 @@ def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
     diagnosed = gr.HTML(label="view", elem_id="models-diagnosis")
     diagnosed_json = [gr.JSON(label="result", visible=False), gr.JSON(label="provenance", visible=False)]
     _build_plan(atelier)
-    timer = gr.Timer(LOOK_SECONDS, active=False)
+    timer = gr.Timer(LEDGER_REFRESH_SECONDS, active=False)
 
     def _ledger(visit: Visit) -> tuple[str, Any]:
         """Return what is in memory: models, bytes predicted and measured, borrowers, and who would go next."""
