@@ -19,6 +19,8 @@ VARIABLE = re.compile(r"\b[A-Z]{2,}(?:_[A-Z]+)+\b|\b(?:HOST|PORT)\b")
 EMOJI_LENGTH = 2
 """Letters of an emoji at most: many need a variation selector."""
 
+NUMERALS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
 SPACE_COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 """What the Hub's Space configuration reference allows for colorFrom and colorTo."""
 
@@ -161,6 +163,12 @@ def test_contributing_draws_every_floor(number: int, floor: tuple[str, tuple[str
     assert len(rows) == 1, f"CONTRIBUTING.md has no row for floor {number}"
     shown = [name.removeprefix("core.").removesuffix("*") for name in patterns if name not in {"core", "core.tasks*"}]
     assert [name for name in shown if name not in rows[0]] == [], f"floor {number} in CONTRIBUTING.md is not complete"
+
+
+def test_contributing_counts_its_floors() -> None:
+    """The words say as many floors as the table has rows."""
+    assert len(FLOORS) == len(re.findall(r"^\| \d \|", text("CONTRIBUTING.md"), re.MULTILINE))
+    assert f"**{NUMERALS[len(FLOORS)]} floors, not four.**" in text("CONTRIBUTING.md")
 
 
 def test_changelog_begins_with_this_version() -> None:
