@@ -155,6 +155,11 @@ def test_torch_is_the_one_we_measured() -> None:
     assert pins("requirements.txt")["torch"] == "==2.13.0"
 
 
+def test_what_the_contract_names_stays() -> None:
+    """Packages that the project's contract names are installed, used already or not."""
+    assert {"diffusers", "datasets", "evaluate", "matplotlib"} <= set(pins("requirements.txt"))
+
+
 @pytest.mark.parametrize(("number", "floor"), list(enumerate(FLOORS)), ids=lambda value: str(value)[:2].strip("('"))
 def test_contributing_draws_every_floor(number: int, floor: tuple[str, tuple[str, ...]]) -> None:
     """CONTRIBUTING shows each floor with its modules, as the architecture test holds them."""
