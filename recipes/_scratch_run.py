@@ -18,7 +18,7 @@ from recipes._scratch import ScratchRecipe, save_starter, train
 from recipes._scratch_card import ScratchFindings, write_card, write_metrics
 from recipes._train import CHECKPOINTS, STARTERS
 
-NAMES = ("stories", "translate-en-fr")
+NAMES = ("stories", "translate-en-fr", "title")
 TRAINING = "training.json"
 
 
