@@ -23,6 +23,7 @@ ADAPTER_CLASSES = {
     "zero-shot-classification": "AutoModelForSequenceClassification",
     "token-classification": "AutoModelForTokenClassification",
     "question-answering": "AutoModelForQuestionAnswering",
+    "fill-mask": "AutoModelForMaskedLM",
 }
 
 
@@ -112,6 +113,12 @@ def _adapter_usage(card: Card, metrics: dict) -> list[str]:
             "output = model(**inputs)",
             "span = slice(output.start_logits.argmax(), output.end_logits.argmax() + 1)",
             "print(tokenizer.decode(inputs.input_ids[0][span]))",
+        ]
+    if metrics["task"] == "fill-mask":
+        return [
+            *lines,
+            "place = inputs.input_ids[0].tolist().index(tokenizer.mask_token_id)",
+            "print(tokenizer.batch_decode(model(**inputs).logits[0, place].topk(5).indices[:, None]))",
         ]
     if metrics["task"] == "token-classification":
         return [

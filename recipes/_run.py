@@ -31,7 +31,8 @@ def make(name: str, data: Path, starters: Path = STARTERS) -> None:
     recipe = module.RECIPE
     training = None
     if hasattr(module, "training_rows"):
-        facts = train(recipe, module.training_rows(data), module.collator(), folder)
+        prepare = getattr(module, "prepare", None)
+        facts = train(recipe, module.training_rows(data), module.collator(), folder, prepare)
         training = {"settings": asdict(recipe)} | facts
     record(name, measure(name, data, starters), training, starters)
     shutil.rmtree(CHECKPOINTS / name, ignore_errors=True)

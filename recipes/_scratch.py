@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from recipes._average import AVERAGE, KeptAverage
+from recipes._train import resumable
 
 BEST = "best.safetensors"
 LARGEST_FILE = 10_000_000
@@ -104,7 +103,7 @@ def byte_level_tokenizer(texts: Iterable[str], vocabulary: int, specials: dict[s
 def train(recipe: ScratchRecipe, model: PreTrainedModel, lesson: Lesson, checkpoints: Path) -> dict:
     """Train until the recipe's last step, going on from the newest whole checkpoint, and leave the best average."""
     average = KeptAverage(recipe.average_decay)
-    last = resumable(checkpoints)
+    last = resumable(checkpoints, AVERAGE)
     if last:
         average.resume(last)
     trainer = ScratchTrainer(
@@ -128,19 +127,6 @@ def train(recipe: ScratchRecipe, model: PreTrainedModel, lesson: Lesson, checkpo
         "seconds_of_last_run": round(time.monotonic() - started),
         "resumed": last is not None,
     }
-
-
-def resumable(checkpoints: Path) -> Path | None:
-    """Return the newest checkpoint that was written to its end, and remove those that were not.
-
-    The average is written last, so a checkpoint with it is whole.
-    """
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    while last := get_last_checkpoint(str(checkpoints)):
-        if (Path(last) / AVERAGE).exists():
-            return Path(last)
-        shutil.rmtree(last)
-    return None
 
 
 def trained_parameters(model: PreTrainedModel) -> int:

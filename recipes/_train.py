@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,6 +16,7 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
+    AutoModelForMaskedLM,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -26,6 +28,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint
 
 from recipes._base import BASE_ID, base_folder
@@ -37,6 +40,7 @@ MODEL_CLASSES = {
     "zero-shot-classification": AutoModelForSequenceClassification,
     "token-classification": AutoModelForTokenClassification,
     "question-answering": AutoModelForQuestionAnswering,
+    "fill-mask": AutoModelForMaskedLM,
 }
 
 
@@ -67,16 +71,27 @@ def tokenizer() -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(base_folder())
 
 
-def train(recipe: Recipe, rows: Dataset, collator: Callable[..., Any], folder: Path) -> dict:
-    """Train a fresh adapter on `rows`, resuming an interrupted run, and save it in `folder`."""
+def train(
+    recipe: Recipe,
+    rows: Dataset,
+    collator: Callable[..., Any],
+    folder: Path,
+    prepare: Callable[[PeftModel], None] | None = None,
+) -> dict:
+    """Train a fresh adapter on `rows`, resuming an interrupted run, and save it in `folder`.
+
+    `prepare` may change how the model computes while it is trained.
+    """
     set_seed(recipe.seed)
     model = fresh_model(recipe)
+    if prepare:
+        prepare(model)
     averaging = [WeightAverage(recipe.average_decay)] if recipe.average_decay else []
     trainer = Trainer(
         model=model, args=_arguments(recipe), train_dataset=rows, data_collator=collator, callbacks=averaging
     )
-    last = get_last_checkpoint(str(_checkpoints(recipe)))
-    result = trainer.train(resume_from_checkpoint=last)
+    last = resumable(_checkpoints(recipe))
+    result = trainer.train(resume_from_checkpoint=str(last) if last else None)
     save_adapter(model, folder)
     return {
         "rows": len(rows),
@@ -84,6 +99,19 @@ def train(recipe: Recipe, rows: Dataset, collator: Callable[..., Any], folder: P
         "seconds_of_last_run": round(result.metrics["train_runtime"]),
         "resumed": last is not None,
     }
+
+
+def resumable(checkpoints: Path, written_last: str = TRAINER_STATE_NAME) -> Path | None:
+    """Return the newest checkpoint that was written to its end, and remove those that were not.
+
+    `written_last`: the file without which a checkpoint is not whole.
+    """
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    while last := get_last_checkpoint(str(checkpoints)):
+        if (Path(last) / written_last).exists():
+            return Path(last)
+        shutil.rmtree(last)
+    return None
 
 
 class WeightAverage(TrainerCallback):
@@ -160,7 +188,8 @@ def _folded_forward(layer: LoraLinear, inputs: torch.Tensor) -> torch.Tensor:
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """Write the adapter in half precision and the configuration that a plain loader needs beside it."""
     model.peft_config["default"].base_model_name_or_path = BASE_ID
-    model.save_pretrained(folder)
+    # The vocabulary is the base's own; asked to find that out, peft would ask the Hub.
+    model.save_pretrained(folder, save_embedding_layers=False)
     weights = folder / "adapter_model.safetensors"
     halves = {name: tensor.half().contiguous() for name, tensor in load_file(weights).items()}
     save_file(halves, weights, metadata={"format": "pt"})
@@ -179,9 +208,7 @@ def load_starter(recipe: Recipe, folder: Path) -> PreTrainedModel:
 
 
 def _checkpoints(recipe: Recipe) -> Path:
-    folder = CHECKPOINTS / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return CHECKPOINTS / recipe.name
 
 
 def _arguments(recipe: Recipe) -> TrainingArguments:

@@ -25,11 +25,13 @@ from transformers import (
     set_seed,
 )
 
+from recipes._average import AVERAGE
 from recipes._card import Card
 from recipes._measure import Measurement, score
-from recipes._scratch import BEST, Lesson, ScratchRecipe, byte_level_tokenizer, resumable, save_starter, train
+from recipes._scratch import BEST, Lesson, ScratchRecipe, byte_level_tokenizer, save_starter, train
 from recipes._scratch_run import Places, make, shortened
 from recipes._stream import Blocks
+from recipes._train import resumable
 
 TEXTS = ["The cat sat on the mat.", "The dog sat on the log.", "A bird flew over the house."] * 20
 END = "<|endoftext|>"
@@ -122,9 +124,10 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
 def test_a_checkpoint_without_its_average_is_not_gone_on_from(tmp_path: Path) -> None:
     """What a kill left half written is removed, and the checkpoint before it is taken."""
     run(tmp_path)
+    assert resumable(tmp_path, AVERAGE) == tmp_path / "checkpoint-8"
+    (tmp_path / "checkpoint-8" / AVERAGE).unlink()
     assert resumable(tmp_path) == tmp_path / "checkpoint-8"
-    (tmp_path / "checkpoint-8" / "average.safetensors").unlink()
-    assert resumable(tmp_path) == tmp_path / "checkpoint-6"
+    assert resumable(tmp_path, AVERAGE) == tmp_path / "checkpoint-6"
     assert not (tmp_path / "checkpoint-8").exists()
 
 
