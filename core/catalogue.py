@@ -182,8 +182,8 @@ class Catalogue:
             return ModelSpec(str(self._folder(wanted)), Source.FOLDER, task)
         base, *adapters = wanted.split("+")
         base, revision = split_revision(base)
-        for repo_id in (base, *(split_revision(adapter)[0] for adapter in adapters)):
-            self._check_hub_id(repo_id)
+        for named in ((base, revision), *map(split_revision, adapters)):
+            self._check_hub_id(*named)
         return ModelSpec(base, Source.HUB, task, revision, tuple(adapters))
 
     def _folder(self, wanted: str) -> Path:
@@ -193,14 +193,21 @@ class Catalogue:
             raise NotAModel("error.no_such_folder", folder=wanted)
         return folder
 
-    def _check_hub_id(self, repo_id: str) -> None:
+    def _check_hub_id(self, repo_id: str, revision: str | None) -> None:
         if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo_id):
             raise InvalidInput("error.bad_model_name", name=repo_id)
-        if self._settings.allows(Capability.ANY_HUB_MODEL):
+        if not self._settings.allows(Capability.ANY_HUB_MODEL):
+            self._check_listed(repo_id, revision)
+
+    def _check_listed(self, repo_id: str, revision: str | None) -> None:
+        """Refuse what is not listed word for word: strangers may upload a listed model's revisions (refs/pr/1)."""
+        listed = {*_preset_ids(), *(self._settings.hub_models if self._settings.mode == "space" else ())}
+        name, mode = f"{repo_id}@{revision}" if revision else repo_id, self._settings.mode.value
+        if name in listed:
             return
-        open_ids = {*_preset_ids(), *(self._settings.hub_models if self._settings.mode == "space" else ())}
-        if repo_id not in open_ids:
-            raise NotAllowed("error.model_not_listed", name=repo_id, mode=self._settings.mode.value)
+        if repo_id in listed:
+            raise NotAllowed("error.revision_not_listed", name=repo_id, revision=revision, mode=mode)
+        raise NotAllowed("error.model_not_listed", name=name, mode=mode)
 
 
 def _looks_like_folder(name: str) -> bool:

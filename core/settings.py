@@ -74,7 +74,7 @@ class Settings:
     """Ask Gradio for a temporary public link."""
     open_browser: bool = False
     hub_models: tuple[str, ...] = ()
-    """Hub ids that visitors of a Space may load beside the listed presets."""
+    """Hub ids, each with or without `@revision`, that visitors of a Space may load beside the presets; no others."""
     memory_bytes: int | None = None
     """Upper bound for all models together; None = what the machine has."""
 
@@ -132,7 +132,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--public", action="store_true", help="allow a share link or open address without a password")
     command.add_argument("--home", type=Path, help="folder for jobs, uploads and results (default .atelier)")
     command.add_argument("--memory-gb", help="most memory that all models together may take")
-    command.add_argument("--hub-models", help="comma-separated Hub ids that visitors of a Space may load")
+    command.add_argument("--hub-models", help="comma-separated ids or id@revision that visitors of a Space may load")
     command.add_argument("--open-browser", action="store_true", help="open the page in your browser")
     return command
 

@@ -12,6 +12,7 @@ from core.catalogue import TASKS, Catalogue, ModelSpec, Source, find_task, model
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName
 from core.settings import Mode, Settings
 from core.wish import Wish
+from core.words import say
 
 TASK = "text-classification"
 PRESET = TASKS[TASK].presets[0]
@@ -169,6 +170,36 @@ def test_a_space_may_list_more() -> None:
     assert in_mode(Mode.SPACE, "mine/model").resolve("mine/model", TASK).name == "mine/model"
     with pytest.raises(NotAllowed):
         in_mode(Mode.SHARE, "mine/model").resolve("mine/model", TASK)
+
+
+@pytest.mark.parametrize("mode", [Mode.SPACE, Mode.SHARE])
+@pytest.mark.parametrize("revision", ["refs/pr/1", "main", "v1.0", "0" * 40])
+def test_visitors_choose_no_revision(mode: Mode, revision: str) -> None:
+    """A listed id does not open its revisions, which strangers may upload; the refusal says what is allowed."""
+    shop = in_mode(mode)
+    for typed in (f"{PRESET}@{revision}", f"{PRESET}+{PRESET}@{revision}", f"{PRESET}@{revision}+{PRESET}"):
+        with pytest.raises(NotAllowed) as refusal:
+            shop.resolve(typed, TASK)
+        told = say("error.revision_not_listed", name=PRESET, revision=revision, mode=mode.value)
+        assert refusal.value.sentence == told
+
+
+def test_a_space_may_list_a_revision() -> None:
+    """A listed id@revision opens that revision alone, for a model and for an adapter; a share link lists none."""
+    listed = "mine/model@v1"
+    shop = in_mode(Mode.SPACE, listed)
+    assert shop.resolve(listed, TASK) == ModelSpec("mine/model", Source.HUB, TASK, "v1")
+    assert shop.resolve(f"{PRESET}+{listed}", TASK).adapters == (listed,)
+    for typed in ("mine/model", "mine/model@v2", f"{PRESET}+mine/model", f"{PRESET}+mine/model@v2"):
+        with pytest.raises(NotAllowed, match="mine/model"):
+            shop.resolve(typed, TASK)
+    with pytest.raises(NotAllowed):
+        in_mode(Mode.SHARE, listed).resolve(listed, TASK)
+
+
+def test_one_loads_any_revision_on_ones_own_machine(local: Catalogue) -> None:
+    """The list binds visitors only."""
+    assert local.resolve(f"{PRESET}@refs/pr/1", TASK).revision == "refs/pr/1"
 
 
 def test_presets_are_well_formed(local: Catalogue) -> None:
