@@ -51,7 +51,7 @@ def read_progress(payload: Any) -> Progress | None:
     """Read a Progress back from its JSON form; None if it is none."""
     try:
         return Progress(str(payload["phase"]), int(payload["done"]), int(payload["total"]), float(payload["seconds"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):  # OverflowError: JSON may hold Infinity
         return None
 
 
@@ -146,7 +146,7 @@ def _parse(line: bytes) -> Event | None:
     try:
         held = json.loads(line)
         return Event(int(held["seq"]), float(held["time"]), str(held["name"]), held["payload"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

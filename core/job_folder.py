@@ -28,6 +28,8 @@ from core.events import Progress
 from core.job_events import Event, Tail, read_after, read_progress, read_tail
 from core.words import Sentence, say
 
+LARGEST_NUMBER = 1e15
+"""Seconds since 1970 and seconds of work are smaller; what is larger, infinite or NaN was never written by us."""
 SAME_START_SECONDS = 2.0
 """Start times this close are equal: the system's boot time, which they count from, wavers by a second."""
 
@@ -164,18 +166,21 @@ class JobFolder:
 
     def record(self) -> Record:
         """Read job.json; raises FileNotFoundError without one, ValueError when it makes no sense."""
-        held = _read_whole(self.path / "job.json")
         try:
-            process = ProcessMark(**held.pop("process"))
-            return Record(**{**held, "carrier": Carrier(held["carrier"]), "process": process})
-        except (KeyError, TypeError, AttributeError) as error:
+            record = _record_from_json(_read_whole(self.path / "job.json"))
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(str(error)) from error
+        if record.id != self.path.name:  # what is found under one name must not be worked on under another
+            raise ValueError("id")
+        return record
 
     def ending(self) -> Ending | None:
         """Read exit.json; None while there is none, and when it makes no sense: unknown is never success."""
         try:
             return _ending_from_json(_read_whole(self.path / "exit.json"))
-        except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def look(self) -> Snapshot:
@@ -231,12 +236,42 @@ def _read_whole(path: Path) -> dict[str, Any]:
     return held
 
 
+def _record_from_json(held: dict[str, Any]) -> Record:
+    process = ProcessMark(**held.pop("process"))
+    record = Record(**{**held, "carrier": Carrier(held["carrier"]), "process": process})
+    _require(record, str, "kind")
+    _require(record, str | None, "owner", "once")
+    _require(record, Mapping, "settings", "versions")
+    _require_numbers(record, "created", *(() if record.started is None else ("started",)))
+    _require(process, int, "pid")
+    _require_numbers(process, "started")
+    return record
+
+
 def _ending_from_json(held: dict[str, Any]) -> Ending:
     outcome = State(held["outcome"])
     if outcome.alive:
         raise ValueError(outcome)
     error, progress = _sentence_from_json(held["error"]), read_progress(held["progress"])
-    return Ending(**{**held, "outcome": outcome, "error": error, "progress": progress})
+    ending = Ending(**{**held, "outcome": outcome, "error": error, "progress": progress})
+    _require_numbers(ending, "seconds", "ended")
+    _require(ending, int, "events", "lost")
+    return ending
+
+
+def _require(read: Any, kind: Any, *names: str) -> None:
+    """Raise TypeError unless what was read is of the type that everybody who asks for it counts on."""
+    for name in names:
+        if not isinstance(getattr(read, name), kind):
+            raise TypeError(name)
+
+
+def _require_numbers(read: Any, *names: str) -> None:
+    """Raise TypeError for what is no number, ValueError for NaN and beyond: they are sorted and subtracted."""
+    _require(read, int | float, *names)
+    for name in names:
+        if not abs(getattr(read, name)) < LARGEST_NUMBER:
+            raise ValueError(name)
 
 
 def _sentence_to_json(sentence: Sentence | None) -> Any:

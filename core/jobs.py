@@ -220,9 +220,23 @@ class Jobs:
             self._thread.start()
 
     def _work_off(self) -> None:
-        while task := self._next():
-            self._sweep_before(task)
-            self._note(task.id, *carry(task.folder, task.token, task.redactor, task.work))
+        try:
+            while task := self._next():
+                self._sweep_before(task)
+                self._note(task.id, *carry(task.folder, task.token, task.redactor, task.work))
+        finally:
+            self._make_way()
+
+    def _make_way(self) -> None:
+        """Let the next thread begin, whatever ended this one; the job that it left undone has failed."""
+        with self._lock:
+            if self._thread is not threading.current_thread():  # the line was empty, and another may have begun
+                return
+            undone, self._running, self._thread = self._running, None, None
+            if undone and undone.folder.ending() is None:
+                self._note(undone.id, *end_untouched(undone.folder, State.FAILED))
+            if self._line:
+                self._keep_working()
 
     def _next(self) -> _Task | None:
         with self._lock:
@@ -234,7 +248,7 @@ class Jobs:
     def _sweep_before(self, task: _Task) -> None:
         try:
             self.sweep()
-        except OSError:
+        except Exception:  # whatever an old job's files provoke is no fault of this job
             logging.getLogger(__name__).exception("sweeping old jobs failed before job %s", task.id)
 
     def _note(self, id: str, ending: Ending, written: bool) -> None:  # noqa: A002, FBT001

@@ -21,7 +21,7 @@ import pytest
 from core.errors import Busy, Cancelled, InvalidInput, UnknownName
 from core.events import Progress
 from core.job_folder import Carrier, JobFolder, ProcessMark, Record
-from core.job_shelf import Shelf
+from core.job_shelf import Shelf, Swept
 from core.jobs import ANYBODY, MOST_WAITING_EACH, JobHandle, Jobs, State
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -627,6 +627,112 @@ def test_sweep_removes_what_is_too_old_and_nothing_foreign(tmp_path: Path) -> No
     os.utime(tmp_path / ".new-left", (1, 1))
     assert jobs.sweep().ids == (old,)
     assert {path.name for path in tmp_path.iterdir()} == {new, "my photos", ".old-fresh"}
+
+
+DAMAGED_ENDINGS = (
+    {"ended": "x"},
+    {"ended": None},
+    {"ended": float("nan")},
+    {"ended": 10**400},
+    {"seconds": "soon"},
+    {"events": [1]},
+    {"lost": "two"},
+    {"error": []},
+    {"progress": {"phase": "rows", "done": float("inf"), "total": 1, "seconds": 0}, "ended": {}},
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGED_ENDINGS, ids=" ".join)
+def test_a_damaged_ending_counts_as_never_written(tmp_path: Path, damage: dict[str, object]) -> None:
+    """An exit.json with values of another type is no end; the old job is interrupted, and later jobs run."""
+    jobs = Jobs(tmp_path)
+    old = jobs.start("batch", {}, quick)
+    ended(jobs, old)
+    folder = jobs.result_folder(old).parent
+    file = folder / "exit.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **damage}))
+    write_process(folder, pid=1, started=1.0)
+    assert jobs.state(old) is State.INTERRUPTED
+    assert jobs.sweep().ids == ()
+    assert [view.state for view in jobs.list()] == [State.INTERRUPTED]
+    new = jobs.start("batch", {}, quick)
+    assert ended(jobs, new) is State.SUCCEEDED
+    assert jobs.adopt().interrupted == (old,)
+    assert json.loads(file.read_text())["outcome"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"created": "x"},
+        {"started": [1]},
+        {"process": {"pid": "one", "started": 1.0}},
+        {"process": {"pid": 1, "started": None}},
+        {"id": 5},
+        {"id": "../elsewhere"},
+        {"settings": 3},
+        {"owner": 7},
+        {"kind": None},
+    ],
+    ids=" ".join,
+)
+def test_a_damaged_record_is_no_job(tmp_path: Path, damage: dict[str, object]) -> None:
+    """A job.json with values of another type is left out of every list, and neither sweep nor start-up stumbles."""
+    jobs = Jobs(tmp_path)
+    old = jobs.start("batch", {}, quick)
+    ended(jobs, old)
+    file = jobs.result_folder(old).parent / "job.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **damage}))
+    with pytest.raises(UnknownName):
+        jobs.state(old)
+    assert (jobs.list(), jobs.sweep().ids) == ([], ())
+    assert jobs.adopt().alive == jobs.adopt().interrupted == ()
+
+
+def test_an_infinite_progress_is_none(jobs: Jobs) -> None:
+    """A progress of infinitely many units, which JSON can hold, is read as none."""
+
+    def work(job: JobHandle) -> None:
+        job.report(Progress("score", 1, 9))
+
+    job = jobs.start("batch", {}, work)
+    ended(jobs, job)
+    with (jobs.result_folder(job).parent / "events.jsonl").open("a") as file:
+        file.write(
+            '{"seq":2,"time":1,"name":"progress","payload":{"phase":"","done":Infinity,"total":1,"seconds":0}}\n'
+        )
+        file.write('{"seq":Infinity,"time":1,"name":"row","payload":null}\n')
+    assert [event.progress for event in jobs.follow(job).events] == [Progress("score", 1, 9), None]
+
+
+class Unsweepable(Jobs):
+    """Jobs whose sweep fails as the script says."""
+
+    problem: BaseException = TypeError("an old job's files")
+
+    def sweep(self) -> Swept:
+        """Fail."""
+        raise self.problem
+
+
+def test_a_sweep_that_fails_is_logged_and_the_job_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever error the sweep before a job ends in, the job and the one behind it run."""
+    jobs = Unsweepable(tmp_path)
+    made = [jobs.start("batch", {}, quick) for _ in range(2)]
+    assert [ended(jobs, job) for job in made] == [State.SUCCEEDED] * 2
+    assert "an old job's files" in caplog.text
+    assert jobs.shutdown(PATIENCE)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_leaves_its_place(tmp_path: Path) -> None:
+    """If the thread of the line ends against all expectation, its job has failed and the next ones still run."""
+    jobs = Unsweepable(tmp_path)
+    jobs.problem = SystemExit()
+    assert ended(jobs, jobs.start("batch", {}, quick)) is State.FAILED
+    jobs.problem = OSError()
+    assert ended(jobs, jobs.start("batch", {}, quick)) is State.SUCCEEDED
+    assert jobs.shutdown(PATIENCE)
 
 
 def test_a_start_makes_room_first(tmp_path: Path) -> None:
