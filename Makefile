@@ -11,7 +11,7 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in $(CANDIDATES); do $$name -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
 PIP := $(VENV_PYTHON) -m pip --disable-pip-version-check --no-input
 
-.PHONY: help setup run test check bench starters
+.PHONY: help setup run test check bench starters readme
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make check     lint, format and types"
 	@echo "make bench     measure every claim beside the plain library"
 	@echo "make starters  train the starters that are missing (DATA=folder with the data sets)"
+	@echo "make readme    write README's tables anew from the files of starters and benches"
 
 setup: $(VENV)/.installed
 
@@ -43,6 +44,11 @@ bench: $(VENV)/.installed-dev
 starters: $(VENV)/.installed-dev
 	@test -n "$(DATA)" || { echo "Say where the data sets are: make starters DATA=folder"; exit 2; }
 	$(VENV_PYTHON) -m recipes.all --data $(DATA)
+	@$(VENV_PYTHON) -m recipes._readme
+
+readme: $(VENV)/.installed-dev
+	@$(VENV_PYTHON) -m bench._readme
+	@$(VENV_PYTHON) -m recipes._readme
 
 # The stamps are newer than the requirements they stand for, so pip runs only when those change.
 $(VENV)/.installed: requirements.txt | $(VENV)/.made

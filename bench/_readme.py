@@ -1,7 +1,4 @@
-"""Writes README's tables from what was measured: each starter's metrics.json, and the last results in bench/results.
-
-python -m bench._readme
-"""
+"""Writes README's table of benches from the last results in bench/results: `python -m bench._readme`."""
 
 from __future__ import annotations
 
@@ -11,48 +8,28 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent
-RESULTS = PROJECT / "bench" / "results"
-STARTERS = PROJECT / "assets" / "starters"
-SHOWN = 3
-"""Measurements of a starter that README shows; its card has them all."""
+README = Path(__file__).resolve().parent.parent / "README.md"
+RESULTS = README.parent / "bench" / "results"
 
 
 def main() -> None:
     """Replace what stands between the markers."""
-    readme = PROJECT / "README.md"
-    readme.write_text(with_tables(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(with_benches(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def with_tables(text: str) -> str:
-    """Return README with both tables as they are measured now."""
-    return _between("bench", _benches(), _between("starters", _starters(), text))
+def with_benches(text: str) -> str:
+    """Return README with the table of benches as they were measured last."""
+    return with_table("bench", _benches(), text)
 
 
-def _between(name: str, table: str, text: str) -> str:
+def with_table(name: str, table: str, text: str) -> str:
+    """Return the text with a table between the markers of this name."""
     return re.sub(
         rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)",
         lambda found: found[1] + table + found[2],
         text,
         flags=re.DOTALL,
     )
-
-
-def _starters() -> str:
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(STARTERS.glob("*/metrics.json"))]
-    rows = [
-        (f"[`starter/{one['starter']}`](assets/starters/{one['starter']}/README.md)", _scores(one)) for one in found
-    ]
-    return _table(("starter", "measured (95 % interval)"), rows)
-
-
-def _scores(metrics: dict[str, Any]) -> str:
-    return "; ".join(_score(one) for one in metrics["measurements"][:SHOWN])
-
-
-def _score(one: dict[str, Any]) -> str:
-    low, high = one["ci95"]
-    return f"{one['name']} **{one['value']:.3f}** ({low:.3f}–{high:.3f}) on {one['dataset']} {one['split']}"
 
 
 def _benches() -> str:
@@ -64,7 +41,7 @@ def _benches() -> str:
     ]
     if not rows:
         return ""
-    return _table(("command", "what", "ours", "plain", "compared", "target"), rows)
+    return markdown_table(("command", "what", "ours", "plain", "compared", "target"), rows)
 
 
 def _figures(line: dict[str, Any]) -> tuple[str, str, str]:
@@ -80,7 +57,8 @@ def _target(line: dict[str, Any]) -> str:
     return f"{sign} {line['target']:g}, {'met' if line['met'] else '**missed**'}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from bench._readme import with_tables
+from bench._readme import with_benches
 from core.settings import parser
+from recipes._readme import scores, with_starters
 from tests.source import PROJECT
 from tests.test_architecture import FLOORS
 
@@ -205,7 +206,33 @@ def test_every_exception_has_its_reason() -> None:
 
 
 def test_readme_tables_are_what_was_measured() -> None:
-    """The tables of starters and benches are those that the measured files give; `make bench` writes them."""
-    text = (PROJECT / "README.md").read_text(encoding="utf-8")
-    assert with_tables(text) == text
-    assert "starter/sentiment" in text
+    """The tables of starters and benches are those that the measured files give; `make readme` writes them."""
+    assert with_benches(text("README.md")) == text("README.md")
+    assert with_starters(text("README.md")) == text("README.md")
+    assert "starter/sentiment" in text("README.md")
+
+
+def test_no_two_scores_of_a_starter_look_alike() -> None:
+    """Each score in README says what it is of: the beginning of its note stands beside it."""
+    rows = [line for line in text("README.md").splitlines() if line.startswith("| [`starter/")]
+    shown = [re.sub(r"\*\*.*?\)", "", one).strip() for row in rows for one in row.split("|")[2].split(";")]
+    names = [row.split("`")[1] for row in rows for _ in row.split("|")[2].split(";")]
+    assert rows
+    assert len(set(zip(names, shown, strict=True))) == len(shown)
+
+
+def measurement(value: float, note: str) -> dict[str, Any]:
+    """Make a score as metrics.json has it."""
+    return {"name": "f1", "dataset": "d", "split": "test", "value": value, "ci95": [0.1, 0.2], "note": note}
+
+
+def test_readme_shows_the_headlines_of_a_starter() -> None:
+    """Headlines are found by their note; a starter without any shows its first scores, and long notes are cut."""
+    entities = [measurement(0.1, "btc only"), measurement(0.2, "strict spans: of all")]
+    assert scores({"starter": "entities", "measurements": entities}) == (
+        "f1 **0.200** (0.100–0.200) on d test (strict spans)"
+    )
+    assert scores({"starter": "new", "measurements": entities * 3}).count("f1") == 3
+    assert scores({"starter": "new", "measurements": [measurement(0.1, "word " * 30)]}).endswith("word word …)")
+    with pytest.raises(SystemExit, match="strict spans"):
+        scores({"starter": "entities", "measurements": entities[:1]})
