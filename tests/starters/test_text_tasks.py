@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.catalogue import Catalogue, starter_names
-from core.hub import Hub
-from core.loading import Loader
+from core.catalogue import starter_names
 from core.registry import Registry
-from core.settings import Settings
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
@@ -20,13 +17,6 @@ BRISTOL = (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-
-
-@pytest.fixture(scope="module")
-def registry() -> Registry:
-    """Give a registry as the app makes it, offline."""
-    catalogue = Catalogue(Settings())
-    return Registry(catalogue, Loader(catalogue, Hub(offline=True)))
 
 
 def needs(name: str) -> None:
