@@ -7,7 +7,8 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.job_folder import JobFolder, ProcessMark, Record, Snapshot
@@ -46,6 +47,8 @@ class Shelf:
     here: ProcessMark
     quota_bytes: int
     keep_days: float
+    _told: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Jobs of which the log has said that they cannot be read: the page asks every few seconds."""
 
     def job(self, id: str) -> JobFolder:  # noqa: A002
         """Return the folder of `id`, whether it exists or not; the caller has checked that `id` is one."""
@@ -67,10 +70,23 @@ class Shelf:
     def looks(self) -> Iterator[Snapshot]:
         """Look at every job; what vanishes meanwhile or cannot be read is left out."""
         for path in self._folders():
-            try:
-                yield JobFolder(path, self.here).look()
-            except (FileNotFoundError, ValueError):
-                continue
+            look = None
+            with self.skipping(path.name):
+                look = JobFolder(path, self.here).look()
+            if look:
+                yield look
+
+    @contextmanager
+    def skipping(self, id: str) -> Iterator[None]:  # noqa: A002
+        """Go on without a job whose files cannot be read, and log that once; one that vanished is no news."""
+        try:
+            yield
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            if id not in self._told:
+                self._told.add(id)
+                logging.getLogger(__name__).warning("job %s is left out: %s: %s", id, type(error).__name__, error)
 
     def remove(self, job: JobFolder) -> None:
         """Delete a job with all its files, if it is still there; half-deleted it is no longer a job; raises OSError."""
@@ -89,9 +105,10 @@ class Shelf:
         removed: list[_Finished] = []
         for job in sorted(finished, key=lambda job: job.ended):
             if job.ended < oldest_kept or used > self.quota_bytes:
-                used -= job.size
-                self.remove(job.folder)
-                removed.append(job)
+                with self.skipping(job.folder.path.name):
+                    self.remove(job.folder)
+                    used -= job.size
+                    removed.append(job)
         return Swept(tuple(job.folder.path.name for job in removed), sum(job.size for job in removed))
 
     def _finished(self, overlay: Callable[[Snapshot], Snapshot]) -> tuple[list[_Finished], int]:
@@ -99,11 +116,12 @@ class Shelf:
         finished, used = [], 0
         for path in self._folders():
             job = JobFolder(path, self.here)
-            size = job.bytes_used()
-            used += size
-            ended = _ended(job, overlay)
-            if ended is not None:
-                finished.append(_Finished(job, ended, size))
+            with self.skipping(path.name):
+                size = job.bytes_used()
+                used += size
+                ended = _ended(job, overlay)
+                if ended is not None:
+                    finished.append(_Finished(job, ended, size))
         return finished, used
 
     def _folders(self) -> list[Path]:
@@ -119,10 +137,13 @@ class Shelf:
 
 
 def _ended(job: JobFolder, overlay: Callable[[Snapshot], Snapshot]) -> float | None:
-    """Return when a job ended, None if it lives; one whose record is gone or damaged ended when last changed."""
+    """Return when a job ended, None if it lives; one whose record is gone or damaged ended when last changed.
+
+    Raises OSError where the record is there and the system does not let us read it: nobody knows what would be removed.
+    """
     try:
         look = overlay(job.look())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return _changed(job.path)
     if look.state.alive:
         return None

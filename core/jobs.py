@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ class Jobs:
         found = [self._overlay(look) for look in self._shelf.looks()]
         mine = [look for look in found if belongs(look.record, owner)]
         mine.sort(key=lambda look: look.record.created, reverse=True)
-        return [self._view(self._shelf.job(look.record.id), look) for look in mine]
+        return list(self._views(mine))
 
     def result_folder(self, id: str, owner: Owner = None) -> Path:  # noqa: A002
         """Return the folder with what a job made so far."""
@@ -146,10 +147,8 @@ class Jobs:
         for look in self._shelf.looks():
             if look.state is State.INTERRUPTED and look.ending is None:
                 dead.append(look.record.id)
-                folder = self._shelf.job(look.record.id)
-                if not write_ending(folder, interrupted_ending(look.record, folder.tail())):
-                    # Nothing is lost: the state stays computed from the dead process.
-                    logging.getLogger(__name__).warning("job %s: its end could not be written", look.record.id)
+                with self._shelf.skipping(look.record.id):
+                    self._write_down_death(look.record)
             elif look.state.alive:
                 alive.append(look.record.id)
                 self._remember(look.record)
@@ -176,6 +175,20 @@ class Jobs:
             thread.join(wait_seconds)
         return not (thread and thread.is_alive())
 
+    def _write_down_death(self, record: Record) -> None:
+        folder = self._shelf.job(record.id)
+        if not write_ending(folder, interrupted_ending(record, folder.tail())):
+            # Nothing is lost: the state stays computed from the dead process.
+            logging.getLogger(__name__).warning("job %s: its end could not be written", record.id)
+
+    def _views(self, looks: Sequence[Snapshot]) -> Iterator[JobView]:
+        for look in looks:
+            view = None
+            with self._shelf.skipping(look.record.id):
+                view = self._view(self._shelf.job(look.record.id), look)
+            if view:
+                yield view
+
     def _twin(self, once: str | None) -> str | None:
         """Return the job that waits or runs under the same key; one that is stopping does not count."""
         twin = self._once.get(once or "")
@@ -183,7 +196,7 @@ class Jobs:
             return None
         try:
             state = self._overlay(self._shelf.job(twin).look()).state
-        except (FileNotFoundError, ValueError):  # deleted meanwhile
+        except (OSError, ValueError):  # deleted meanwhile, or not to be read any more
             return None
         return twin if state in (State.QUEUED, State.RUNNING) else None
 
@@ -285,7 +298,7 @@ class Jobs:
         folder = self._shelf.job(id)
         try:
             look = folder.look()
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise UnknownName("error.job_unknown") from error
         if not belongs(look.record, owner):
             raise UnknownName("error.job_unknown")

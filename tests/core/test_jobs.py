@@ -689,6 +689,54 @@ def test_a_damaged_record_is_no_job(tmp_path: Path, damage: dict[str, object]) -
     assert jobs.adopt().alive == jobs.adopt().interrupted == ()
 
 
+def a_folder(file: Path) -> None:
+    """Put a folder where a file should be."""
+    file.mkdir()
+
+
+def a_circle(file: Path) -> None:
+    """Put a link to itself where a file should be: nobody may read it, not even root."""
+    file.symlink_to(file)
+
+
+@pytest.mark.parametrize("put", [a_folder, a_circle])
+@pytest.mark.parametrize("name", ["job.json", "exit.json", "events.jsonl"])
+def test_one_unreadable_job_hides_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, put: Callable[[Path], None]
+) -> None:
+    """Whatever cannot be read of one job, start-up, list and sweep go on with the others and say so at most once."""
+    jobs = Jobs(tmp_path)
+    bad, good = (jobs.start("batch", {}, quick) for _ in range(2))
+    ended(jobs, bad), ended(jobs, good)
+    folder = jobs.result_folder(bad).parent
+    write_process(folder, pid=1, started=1.0)
+    (folder / "exit.json").unlink()
+    (folder / name).unlink(missing_ok=True)
+    put(folder / name)
+    for _ in range(2):
+        assert {view.id for view in jobs.list()} in ({good}, {good, bad})
+        assert jobs.sweep().ids == ()
+        assert jobs.adopt().alive == ()
+    assert ended(jobs, jobs.start("batch", {}, quick)) is State.SUCCEEDED
+    told = sum("left out" in record.message for record in caplog.records)
+    assert told == (0 if (name, put) == ("exit.json", a_folder) else 1), "a folder is no ending: nothing is hidden"
+
+
+def test_what_cannot_be_read_is_not_swept(tmp_path: Path) -> None:
+    """A job whose record the system refuses to show stays, while one whose record is no file goes with its days."""
+    jobs = Jobs(tmp_path, keep_days=1)
+    hidden, broken = (jobs.start("batch", {}, quick) for _ in range(2))
+    ended(jobs, hidden), ended(jobs, broken)
+    for job, put in ((hidden, a_circle), (broken, a_folder)):
+        (tmp_path / job / "job.json").unlink()
+        put(tmp_path / job / "job.json")
+        os.utime(tmp_path / job, (1, 1))
+    with pytest.raises(UnknownName):
+        jobs.state(hidden)
+    assert jobs.sweep().ids == (broken,)
+    assert (tmp_path / hidden).is_dir()
+
+
 def test_an_infinite_progress_is_none(jobs: Jobs) -> None:
     """A progress of infinitely many units, which JSON can hold, is read as none."""
 
