@@ -82,6 +82,20 @@ _TASKS = (
         presets=("sshleifer/distilbart-cnn-12-6", "facebook/bart-large-cnn", "google-t5/t5-small"),
     ),
     Task(
+        "text-generation",
+        "AutoModelForCausalLM",
+        "starter/stories",
+        presets=(
+            "HuggingFaceTB/SmolLM2-135M",
+            "HuggingFaceTB/SmolLM2-360M-Instruct",
+            "Qwen/Qwen2.5-0.5B-Instruct",
+            "openai-community/gpt2",
+            "distilbert/distilgpt2",
+        ),
+        aliases=("causal-lm", "text-completion"),
+        heads=("ForCausalLM", "LMHeadModel"),
+    ),
+    Task(
         "feature-extraction",
         "AutoModel",
         "starter/embeddings",

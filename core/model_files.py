@@ -139,6 +139,8 @@ class Finder:
 
     def _locate_starter(self, name: str, search: _Search) -> ModelFiles:
         folder = starter_folder(name)
+        if (whole := folder / "model.safetensors").exists():
+            return ModelFiles(folder, folder, sha256_of(whole)[:12])
         base = self._starter_base(search)
         weights = folder / "adapter_model.safetensors"
         if not weights.exists():

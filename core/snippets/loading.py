@@ -20,6 +20,7 @@ class Plan:
     quantisation: str = "none"
     cut_to: int | None = None
     """Tokens that were read of a text that was longer."""
+    seed: int | None = None
 
     @property
     def plain(self) -> bool:

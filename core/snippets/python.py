@@ -15,6 +15,7 @@ from core.snippets.origin import origin_of
 from core.snippets.question_answering import question_answering
 from core.snippets.source import Code, code, source
 from core.snippets.summarization import summarization
+from core.snippets.text_generation import text_generation
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.summarization import CUTS
 
@@ -29,6 +30,7 @@ WRITERS: Mapping[str, Writer] = {
     "feature-extraction": feature_extraction,
     "summarization": summarization,
     "attention": attention,
+    "text-generation": text_generation,
 }
 
 
@@ -60,5 +62,6 @@ def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
         dtype=provenance.dtype,
         attention=provenance.attention,
         quantisation=settings.quantisation,
-        cut_to=next((note.values["read"] for note in notes if note.key in CUTS), None),
+        cut_to=next((note.values["read"] for note in notes if note.key in {*CUTS, "say.prompt_cut"}), None),
+        seed=provenance.seed,
     )

@@ -33,10 +33,11 @@ from core.tasks.text.feature_extraction import FeatureExtractionSettings, extrac
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
 from core.tasks.text.summarization import SummarizationSettings, summarize
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
+from core.tasks.text.text_generation import TextGenerationSettings, generate_text
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_zero_shot
 from core.words import say
-from tests.fakes.models import tiny_bert, tiny_t5
+from tests.fakes.models import tiny_bert, tiny_llama, tiny_t5
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft asks
 
@@ -57,6 +58,7 @@ SKILLS = {
     "feature-extraction": (FeatureExtractionSettings, extract_features),
     "summarization": (SummarizationSettings, summarize),
     "attention": (AttentionSettings, map_attention),
+    "text-generation": (TextGenerationSettings, generate_text),
 }
 FAKES = {
     "text-classification": "sequence-classification",
@@ -113,6 +115,9 @@ CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("summarization", {"text": LONG_STORY, "model": "starter/sentiment"}),
     ("summarization", {"text": f"{STORY * 4}\nNobody liked the soup.", "sentences": 5}),
     ("text-classification", {"text": "A good film.", "top_k": 3, "model": "adapter"}),
+    ("text-generation", {"prompt": "Once upon", "model": "llama", "max_new_tokens": 20}),
+    ("text-generation", {"prompt": "x" * 300, "model": "llama", "max_new_tokens": 20, "top_k": 0, "stop": "q"}),
+    ("text-generation", {"prompt": "It's", "model": "llama", "do_sample": False, "num_beams": 3}),
     ("attention", {"text": "A good film.", "layer": 2, "head": 1, "model": "adapter"}),
 )
 LONG_CASE = ("token-classification", {"text": f"{ENTITIES} " * 80, "stride": 32})
@@ -157,6 +162,7 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     named = {name: name for name in starter_names()}
     encoder = dict.fromkeys(encoders, str(starter_base_folder()))
     own = {
+        "llama": str(tiny_llama(folder / "llama")),
         "t5": str(tiny_t5(folder / "t5", starter_base_folder())),
         "adapter": str(adapter_of_three_labels(folder / "adapter")),
     }

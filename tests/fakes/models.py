@@ -94,6 +94,54 @@ def tiny_t5(folder: Path, tokenizer: Path) -> Path:
     return folder
 
 
+def tiny_llama(folder: Path, seed: int = 0) -> Path:
+    """Write a Llama (hidden size 32, 2 layers, 256 positions) with a tokenizer whose tokens are bytes."""
+    import torch
+    import transformers
+
+    special = ["<s>", "</s>", "<pad>"]
+    alphabet = _write_byte_tokenizer(folder, special)
+    config = transformers.LlamaConfig(
+        vocab_size=len(alphabet),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = transformers.LlamaForCausalLM(config)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            parameter.data.mul_(8)  # fresh weights answer nearly the same to everything
+    model.eval().save_pretrained(folder)
+    return folder
+
+
+def _write_byte_tokenizer(folder: Path, special: Sequence[str]) -> list[str]:
+    """Write a byte-level tokenizer without merges, which puts the first special token before each text."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    tokens = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({token: place for place, token in enumerate(tokens)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{special[0]} $A", special_tokens=[(special[0], 0)]
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = dict(zip(("bos_token", "eos_token", "pad_token"), special, strict=True))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 256, **names})
+    )
+    return tokens
+
+
 def cluttered_repository(folder: Path, numbers: int = 200) -> Path:
     """Write `numbers` float32 and 20 float16 parameters, a configuration, two small texts and CLUTTER; no torch."""
     import numpy as np

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,14 @@ ALWAYS = (
 )
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 BEAMS = ("num_beams", "length_penalty", "early_stopping")
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "balanced": {},
+    "greedy": {"do_sample": False},
+    "creative": {"temperature": 1.2, "top_k": 0, "top_p": 0.98},
+    "beam": {"do_sample": False, "num_beams": 4, "no_repeat_ngram_size": 3, "early_stopping": True},
+}
+"""What each preset sets; everything else that any preset sets goes back to its default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +100,13 @@ class GenerationOptions(ModelOptions):
         r"""The strings that end the text; `\n` in a line is a line break."""
         lines = (line.replace("\\n", "\n") for line in self.stop.splitlines())
         return [line for line in lines if line]
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Return the settings that the preset of this name stands for, by field."""
+    touched = sorted({field for chosen in PRESETS.values() for field in chosen})
+    usual = {field.name: field.default for field in dataclasses.fields(GenerationOptions)}
+    return {field: usual[field] for field in touched} | dict(PRESETS[name])
 
 
 def arguments(options: GenerationOptions) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
+from core.tasks.text.beams import Request, write_with_beams
 from core.tasks.text.encoder import INTERACTIVE, Lane, tokenize, with_notes
 from core.tasks.text.sampling import GenerationOptions, rule
 from core.tasks.text.seeds import drawn
@@ -80,20 +81,26 @@ def generate_text(
     seed = drawn(settings.seed)
     with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
         ids, notes = _prompt(settings, model)
-        writing = Writing(
-            ids,
-            rule(settings, model, len(ids), seed, settings.candidates),
-            settings.num_return_sequences,
-            cancel=lane.cancel or CancelToken(),
-        )
-        if told:
-            writing.told = _Teller(model.tokenizer, settings.num_return_sequences, told)
-        written = registry.batcher.write(model.model, writing)
+        request = Request(ids, settings, seed, lane.cancel or CancelToken())
+        if settings.num_beams > 1:
+            written = write_with_beams(request, registry, model)
+        else:
+            written = _write(request, registry, model, told)
         rows = tuple(_continuation(model, row, why) for row, why in zip(written.rows, written.reasons, strict=True))
         provenance = model.provenance(time.perf_counter() - started, seed if settings.do_sample else None)
     return Generation(
         settings.prompt, rows, written.first_token_seconds, _rate(written), with_notes(provenance, notes), notes
     )
+
+
+def _write(request: Request, registry: Registry, model: LoadedModel, told: Told | None) -> Written:
+    """Write token by token beside other visitors' texts."""
+    settings, count = request.settings, request.settings.num_return_sequences
+    how = rule(settings, model, len(request.ids), request.seed, settings.candidates)
+    writing = Writing(request.ids, how, count, cancel=request.cancel)
+    if told:
+        writing.told = _Teller(model.tokenizer, count, told)
+    return registry.batcher.write(model.model, writing)
 
 
 def _prompt(settings: TextGenerationSettings, model: LoadedModel) -> tuple[list[int], tuple[Sentence, ...]]:

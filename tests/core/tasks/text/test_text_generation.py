@@ -1,0 +1,133 @@
+"""A text goes on: as the pipeline writes it, with its candidates, streamed, stopped, refused in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import pipeline
+
+from core.errors import Cancelled, InvalidInput
+from core.events import CancelToken
+from core.registry import Registry
+from core.tasks.text.encoder import Lane
+from core.tasks.text.sampling import arguments
+from core.tasks.text.text_generation import TextGenerationSettings, generate_text
+from tests.fakes.models import tiny_llama
+
+PROMPT = "Once upon a time"
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give a tiny causal language model."""
+    return str(tiny_llama(tmp_path_factory.mktemp("model") / "llama"))
+
+
+def by_pipeline(model: str, settings: TextGenerationSettings) -> list[dict[str, str]]:
+    """Return what the plain library writes with the same seed."""
+    write = pipeline("text-generation", model=model, device="cpu")
+    stops = {"stop_strings": settings.stop_strings, "tokenizer": write.tokenizer} if settings.stop else {}
+    torch.manual_seed(settings.seed)
+    found: list[dict[str, str]] = write(settings.prompt, **arguments(settings), **stops)
+    return found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"do_sample": False},
+        {"temperature": 1.3, "top_k": 20},
+        {"num_return_sequences": 3},
+        {"do_sample": False, "num_beams": 4, "num_return_sequences": 2},
+        {"num_beams": 3, "length_penalty": 2.0, "early_stopping": True},
+        {"stop": "a\n\\n"},
+    ],
+    ids=str,
+)
+def test_it_equals_the_pipeline(story: str, registry: Registry, options: dict[str, Any]) -> None:
+    """The same model, settings and seed give the very text of transformers' pipeline."""
+    settings = TextGenerationSettings(prompt=PROMPT, model=story, seed=11, max_new_tokens=30, **options)
+    made = generate_text(settings, registry)
+    assert made.result == by_pipeline(story, settings)
+    assert made.provenance.seed == (11 if settings.do_sample else None)
+
+
+def test_it_is_told_as_it_grows(story: str, registry: Registry) -> None:
+    """Each telling goes on where the one before ended, and the last one is nearly the whole."""
+    told: list[Sequence[str]] = []
+    settings = TextGenerationSettings(prompt=PROMPT, model=story, seed=3, max_new_tokens=25)
+    made = generate_text(settings, registry, told=told.append)
+    texts = [one for (one,) in told]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+    assert made.continuations[0].text.startswith(texts[-1])
+
+
+def test_every_token_has_its_candidates(story: str, registry: Registry) -> None:
+    """The pieces together are the text; greedy takes the first of its candidates."""
+    settings = TextGenerationSettings(prompt=PROMPT, model=story, do_sample=False, max_new_tokens=12, candidates=4)
+    (row,) = generate_text(settings, registry).continuations
+    assert len(row.tokens) == 12
+    assert all(len(token.candidates) == 4 and token.candidates[0][1] == token.probability for token in row.tokens)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_a_stop_request_is_heard(story: str, registry: Registry, beams: int) -> None:
+    """Whoever has left already gets nothing, whichever way it would have been written."""
+    cancel = CancelToken()
+    settings = TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=200, num_beams=beams)
+    generate_text(settings, registry)  # loads
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        generate_text(settings, registry, Lane(cancel=cancel))
+
+
+def test_a_long_prompt_keeps_its_end(story: str, registry: Registry) -> None:
+    """A prompt that leaves no room is cut at its beginning, and the result says so."""
+    settings = TextGenerationSettings(prompt="x" * 400, model=story, max_new_tokens=20)
+    made = generate_text(settings, registry)
+    assert [note.key for note in made.notes] == ["say.prompt_cut"]
+    assert made.provenance.fallbacks == tuple(map(str, made.notes))
+    with pytest.raises(InvalidInput, match="max_new_tokens"):
+        generate_text(TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=256), registry)
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"min_new_tokens": 9, "max_new_tokens": 8}, "error.new_tokens_crossed"),
+        ({"num_beams": 2, "num_return_sequences": 3}, "error.more_sequences_than_beams"),
+        ({"do_sample": False, "num_return_sequences": 2}, "error.greedy_has_one_sequence"),
+        ({"early_stopping": True}, "error.early_stopping_needs_beams"),
+        ({"length_penalty": 2.0}, "error.length_penalty_needs_beams"),
+        ({"stop": "\n".join("x" * 21)}, "error.too_many_stops"),
+        ({"temperature": 0.0}, "error.number_outside"),
+        ({"prompt": "   "}, "error.text_empty"),
+    ],
+)
+def test_contradictions_are_refused_in_words(options: dict[str, Any], key: str) -> None:
+    """Settings that cannot be obeyed together are a sentence, not a warning in a log."""
+    with pytest.raises(InvalidInput) as caught:
+        TextGenerationSettings(**{"prompt": PROMPT, **options})
+    assert caught.value.sentence.key == key
+
+
+def test_the_seed_is_drawn_and_told(story: str, registry: Registry) -> None:
+    """Without a seed one is drawn; asked again with it, the same text comes."""
+    first = generate_text(TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=20), registry)
+    seed = first.provenance.seed
+    assert seed is not None
+    again = TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=20, seed=seed)
+    assert generate_text(again, registry).result == first.result
+
+
+def test_a_model_without_this_head_is_refused(make_model: Any, registry: Registry, tmp_path: Path) -> None:
+    """A classifier cannot write."""
+    settings = TextGenerationSettings(prompt=PROMPT, model=make_model("sequence-classification"))
+    with pytest.raises(Exception, match="text-generation"):
+        generate_text(settings, registry)
+    assert not list(tmp_path.iterdir())
