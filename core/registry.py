@@ -198,10 +198,14 @@ class Registry:
                 return shared
             loaded = self._load_here(request, files, facts)
             key = ModelKey.of(spec, files, facts, loaded.placement)
-            entry = Entry(key, loaded, loaded.placement.predicted_bytes, loaded.tensor_bytes)
-            with self._lock:
-                self._shelf.entries[entry.key] = entry
-        return entry
+            return self._put_on_the_books(Entry(key, loaded, loaded.placement.predicted_bytes, loaded.tensor_bytes))
+
+    def _put_on_the_books(self, fresh: Entry) -> Entry:
+        """Keep what was loaded; where memory ran out and led to a model that is here already, borrow that one."""
+        with self._lock:
+            known = self._shelf.entries.setdefault(fresh.key, fresh)
+            known.borrowed += known is not fresh
+            return known
 
     def _load_here(self, request: _Request, files: ModelFiles, facts: ModelFacts) -> LoadedModel:
         """Load where there is room; if memory runs out against the plan, let idle neighbours go, once, and say so."""

@@ -246,6 +246,30 @@ def test_memory_that_runs_out_against_the_plan_sends_idle_models_away_once(probl
     assert [junk() for junk in loader.junk] == [None]
 
 
+def test_a_second_try_that_leads_to_a_lent_model_lends_that_one() -> None:
+    """Where memory ran out on the GPU and the processor has the same model, that stays on the books, and is lent."""
+    loader, gpu_free = ScriptedLoader(), [900 * MB]
+
+    def probe() -> Hardware:
+        gpu = Device("cuda", 0, "gpu", 1000 * MB, gpu_free[0], compute_capability=(7, 0))
+        return Hardware((Device("cpu", 0, "cpu", 9000 * MB, 9000 * MB), gpu), cores=2)
+
+    def run_out(*args: Any) -> LoadedModel:
+        loader.load = load
+        gpu_free[0] = 0  # somebody else has taken it meanwhile
+        raise MemoryError(args)
+
+    registry = Registry(Catalogue(Settings()), loader, probe=probe)
+    with registry.borrow(spec("neighbour", wish=Wish(dtype="float32"))):
+        pass
+    with registry.borrow(spec("a", wish=Wish(device="cpu", dtype="float32"))) as held:
+        load, loader.load = loader.load, run_out
+        with registry.borrow(spec("a", wish=Wish(dtype="float32"))) as model:
+            assert model.model is held.model
+            assert [(row.name, row.device, row.borrowed) for row in registry.ledger()] == [("a", "cpu", 2)]
+    assert registry.ledger()[0].borrowed == 0
+
+
 @pytest.mark.parametrize("idle", [True, False])
 def test_memory_that_stays_short_is_a_sentence_with_its_holders(*, idle: bool) -> None:
     """The second failure, or the first where nothing could go, is NotEnoughMemory and names who holds memory."""
