@@ -1,30 +1,23 @@
-"""Writes a starter's metrics.json and, from it, the card that a Hub page shows."""
+"""Writes a starter's metrics.json and, from it, the card that a Hub page shows, however the starter was made."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from recipes._base import BASE_ID, BASE_SHA256
 from recipes._data import Source
 from recipes._measure import Measurement
-from recipes._mixed import MixedPrecision
+from recipes._scratch import ScratchRecipe
 from recipes._train import Recipe
 
 PACKAGES = ("torch", "transformers", "peft", "datasets", "tokenizers", "safetensors", "numpy")
-ADAPTER_CLASSES = {
-    "text-classification": "AutoModelForSequenceClassification",
-    "zero-shot-classification": "AutoModelForSequenceClassification",
-    "token-classification": "AutoModelForTokenClassification",
-    "question-answering": "AutoModelForQuestionAnswering",
-    "fill-mask": "AutoModelForMaskedLM",
-}
 
 
 @dataclass(frozen=True)
@@ -42,114 +35,80 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What was measured of a starter as saved: its scores, and whether bfloat16 autocast keeps its answers."""
+class Making:
+    """The parts of a card that depend on how its starter was made."""
 
-    measurements: Sequence[Measurement]
-    mixed: MixedPrecision | None = None
+    told: str
+    """How it was made, in words."""
+    usage: Sequence[str]
+    """Lines of Python that load it with the plain libraries, and try it once."""
+    front_matter: Mapping[str, Any]
+    """What a Hub page reads beside what all cards say."""
+    licence: str = ""
+    """What is said of licences beside the folder's own."""
 
 
-def write_metrics(folder: Path, recipe: Recipe, findings: Findings, training: dict | None) -> dict:
-    """Write metrics.json and return what it holds."""
-    mixed = findings.mixed
+def write_metrics(
+    folder: Path, recipe: Recipe | ScratchRecipe, origin: Mapping[str, Any], found: Mapping[str, Any]
+) -> dict:
+    """Write metrics.json, with what the starter was made from and what was found of it, and return what it holds."""
     metrics = {
         "starter": recipe.name,
         "task": recipe.task,
-        "base_model": BASE_ID,
-        "base_sha256": BASE_SHA256,
+        **origin,
         "seed": recipe.seed,
         "command": f"python -m recipes.measure {recipe.name} --data DATA",
         "versions": {"python": sys.version.split()[0]} | {name: metadata.version(name) for name in PACKAGES},
-        "measurements": [asdict(measurement) for measurement in findings.measurements],
-        **({"bf16_agrees": mixed.agrees, "bf16": asdict(mixed)} if mixed else {}),
-        "training": training,
+        **found,
     }
     text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
     return json.loads(text)
 
 
-def write_card(folder: Path, card: Card, metrics: dict) -> None:
+def as_rows(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
+    """Return measurements as metrics.json holds them."""
+    return [asdict(measurement) for measurement in measurements]
+
+
+def command(metrics: Mapping[str, Any]) -> str:
+    """Return the command that makes the starter."""
+    return f"python -m recipes.{metrics['starter'].replace('-', '_')} --data DATA"
+
+
+def write_card(folder: Path, card: Card, metrics: dict, making: Making) -> None:
     """Write README.md; every number in it comes from `metrics`."""
+    usage = "\n".join(making.usage)
+    licence = f"Licence of this folder: {card.license}. {card.license_reason} {making.licence}".rstrip()
     parts = [
-        f"---\n{_front_matter(card, metrics)}\n---",
+        f"---\n{_front_matter(card, metrics, making)}\n---",
         (
             f"# {card.title}\n\n{card.summary} One of Atelier's starters: small models that work without a "
-            f"download.\n\n{_making(metrics)}"
+            f"download.\n\n{making.told}"
         ),
-        f"## Use it\n\n```python\n{usage(card, metrics)}\n```",
-        f"## Scores\n\n{score_table(metrics)}",
+        f"## Use it\n\n```python\n{usage}\n```",
+        f"## Scores\n\n{_score_table(metrics)}",
+        *_samples(metrics),
         "## What it is bad at\n\n" + "\n".join(f"- {limit}" for limit in card.limits),
-        (
-            f"## Data and licence\n\n{source_list(card)}\n\nLicence of this folder: {card.license}. "
-            f"{card.license_reason} The base model is Apache-2.0."
-        ),
+        f"## Data and licence\n\n{_source_list(card)}\n\n{licence}",
     ]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def usage(card: Card, metrics: dict) -> str:
-    """Return the lines that load the starter with plain transformers and peft, and try it once."""
-    adapter = metrics["task"] in ADAPTER_CLASSES
-    lines = _adapter_usage(card, metrics) if adapter else _base_usage(card)
-    return "\n".join(lines)
+def _front_matter(card: Card, metrics: dict, making: Making) -> str:
+    data = ModelCardData(
+        language=card.languages[0] if len(card.languages) == 1 else list(card.languages),
+        license=card.license,
+        pipeline_tag=metrics["task"],
+        datasets=[source.name for source in card.sources],
+        model_name=metrics["starter"],
+        eval_results=_eval_results(metrics),
+        **making.front_matter,
+    )
+    return data.to_yaml()
 
 
-def _adapter_usage(card: Card, metrics: dict) -> list[str]:
-    class_name = ADAPTER_CLASSES[metrics["task"]]
-    texts = (card.example,) if isinstance(card.example, str) else card.example
-    lines = [
-        "from peft import PeftModel",
-        f"from transformers import AutoConfig, AutoTokenizer, {class_name}",
-        f'folder, base = "assets/starters/{metrics["starter"]}", "{BASE_ID}"',
-        f"model = {class_name}.from_pretrained(base, config=AutoConfig.from_pretrained(folder))",
-        "model = PeftModel.from_pretrained(model, folder).eval()",
-        "tokenizer = AutoTokenizer.from_pretrained(base)",
-        f'inputs = tokenizer({", ".join(json.dumps(text) for text in texts)}, return_tensors="pt")',
-    ]
-    if metrics["task"] == "question-answering":
-        return [
-            *lines,
-            "output = model(**inputs)",
-            "span = slice(output.start_logits.argmax(), output.end_logits.argmax() + 1)",
-            "print(tokenizer.decode(inputs.input_ids[0][span]))",
-        ]
-    if metrics["task"] == "fill-mask":
-        return [
-            *lines,
-            "place = inputs.input_ids[0].tolist().index(tokenizer.mask_token_id)",
-            "print(tokenizer.batch_decode(model(**inputs).logits[0, place].topk(5).indices[:, None]))",
-        ]
-    if metrics["task"] == "token-classification":
-        return [
-            *lines,
-            "for token, label in zip(inputs.tokens(), model(**inputs).logits[0].argmax(-1)):",
-            "    print(token, model.config.id2label[int(label)])",
-        ]
-    return [
-        *lines,
-        "chances = model(**inputs).logits[0].softmax(-1).tolist()",
-        "print(dict(zip(model.config.id2label.values(), chances)))",
-    ]
-
-
-def _base_usage(card: Card) -> list[str]:
-    return [
-        "from transformers import AutoModel, AutoTokenizer",
-        f'base = "{BASE_ID}"',
-        "model, tokenizer = AutoModel.from_pretrained(base).eval(), AutoTokenizer.from_pretrained(base)",
-        (
-            f"inputs = tokenizer([{', '.join(json.dumps(text) for text in card.example)}], padding=True, "
-            'return_tensors="pt")'
-        ),
-        'mask = inputs["attention_mask"].unsqueeze(-1)',
-        "vectors = (model(**inputs).last_hidden_state * mask).sum(1) / mask.sum(1)",
-        "vectors = vectors / vectors.norm(dim=-1, keepdim=True)",
-        "print(float(vectors[0] @ vectors[1]))",
-    ]
-
-
-def eval_results(metrics: dict) -> list[EvalResult]:
+def _eval_results(metrics: dict) -> list[EvalResult]:
     """Return the measurements as the Hub reads them from a card's front matter."""
     return [
         EvalResult(
@@ -165,36 +124,7 @@ def eval_results(metrics: dict) -> list[EvalResult]:
     ]
 
 
-def _front_matter(card: Card, metrics: dict) -> str:
-    adapter = metrics["task"] in ADAPTER_CLASSES
-    data = ModelCardData(
-        language="en",
-        license=card.license,
-        base_model=BASE_ID,
-        library_name="peft" if adapter else "transformers",
-        pipeline_tag=metrics["task"],
-        tags=["atelier-starter", "lora"] if adapter else ["atelier-starter"],
-        datasets=[source.name for source in card.sources],
-        model_name=metrics["starter"],
-        eval_results=eval_results(metrics),
-    )
-    return data.to_yaml()
-
-
-def _making(metrics: dict) -> str:
-    if metrics["training"] is None:
-        return f"It is {BASE_ID} as published; nothing was trained, only measured."
-    settings, note = metrics["training"]["settings"], metrics["training"].get("note", "")
-    return (
-        f"It is {BASE_ID} with LoRA adapters of rank {settings['rank']} on every linear layer and a new "
-        f"head, stored in half precision. Made by `python -m recipes.{metrics['starter'].replace('-', '_')} "
-        f"--data DATA` with seed {metrics['seed']}: {metrics['training']['rows']:,} training rows, "
-        f"{settings['epochs']} epochs, learning rate {settings['learning_rate']}, batches of "
-        f"{settings['batch_size']}, at most {settings['max_length']} tokens. {note}".rstrip()
-    )
-
-
-def score_table(metrics: dict) -> str:
+def _score_table(metrics: dict) -> str:
     """Return the card's table of scores."""
     rows = [
         f"| {row['dataset']} {row['split']} | {row['n']:,} | {row['name']} | {row['value']} "
@@ -221,8 +151,22 @@ def _mixed(metrics: dict) -> str:
     )
 
 
-def source_list(card: Card) -> str:
+def _source_list(card: Card) -> str:
     """Return the card's list of data sets, credited."""
     return "\n".join(
         f"- `{source.name}`: {source.attribution}; {source.licence}. Used: {source.use}." for source in card.sources
     )
+
+
+def _samples(metrics: dict) -> list[str]:
+    if "samples" not in metrics:
+        return []
+    shown = (
+        "\n".join(f"> **{what}**: {_quoted(text)}" + "  " for what, text in sample.items())
+        for sample in metrics["samples"]
+    )
+    return ["## What it writes\n\nNot selected:\n\n" + "\n\n".join(shown)]
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\n", "  \n> ")

@@ -32,15 +32,34 @@ POOL = 200
 class Shape:
     """The layers of an encoder-decoder, and how much it answers at most."""
 
-    encoder_layers: int
-    decoder_layers: int
-    width: int
-    feed_forward: int
-    heads: int
     longest: int
     """Tokens of the longest source or target."""
     answer: int
     """Tokens of the longest answer."""
+    encoder_layers: int = 3
+    decoder_layers: int = 2
+    width: int = 256
+    feed_forward: int = 768
+    heads: int = 4
+
+
+def new_recipe(name: str, task: str, *, steps: int, batch_size: int, learning_rate: float) -> ScratchRecipe:
+    """Return the settings that were found to train small encoder-decoders well, with a starter's own."""
+    return ScratchRecipe(
+        name=name,
+        task=task,
+        auto_class="AutoModelForSeq2SeqLM",
+        vocabulary=4096,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=1000,
+        weight_decay=0.01,
+        dropout=0.15,
+        label_smoothing=0.1,
+        average_decay=0.999,
+        evaluate_every=500,
+    )
 
 
 def new_model(tokenizer: PreTrainedTokenizerBase, shape: Shape, dropout: float) -> MarianMTModel:

@@ -12,7 +12,8 @@ from types import ModuleType
 
 import torch
 
-from recipes._card import Findings, write_card, write_metrics
+from recipes import _adapter_card
+from recipes._adapter_card import Findings
 from recipes._mixed import compare
 from recipes._train import CHECKPOINTS, STARTERS, load_starter, train
 
@@ -40,8 +41,8 @@ def make(name: str, data: Path, starters: Path = STARTERS) -> None:
 
 def record(name: str, findings: Findings, training: dict | None, starters: Path = STARTERS) -> None:
     """Write metrics.json and the card."""
-    module, folder = recipe_module(name), starters / name
-    write_card(folder, module.CARD, write_metrics(folder, module.RECIPE, findings, training))
+    module = recipe_module(name)
+    _adapter_card.record(starters / name, module.RECIPE, module.CARD, findings, training)
 
 
 def measure(name: str, data: Path, starters: Path = STARTERS) -> Findings:

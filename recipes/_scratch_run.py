@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from recipes._run import recipe_module
 from recipes._scratch import ScratchRecipe, save_starter, train
-from recipes._scratch_card import ScratchFindings, write_card, write_metrics
+from recipes._scratch_card import ScratchFindings, record
 from recipes._train import CHECKPOINTS, STARTERS
 
 NAMES = ("stories", "translate-en-fr", "title")
@@ -39,7 +39,7 @@ def make(module: ModuleType, recipe: ScratchRecipe, places: Places) -> None:
         _train_into(made, module, recipe, places)
     training = json.loads((work / TRAINING).read_text(encoding="utf-8"))
     findings = measure(module, recipe, places.data, made)
-    write_card(made, module.CARD, write_metrics(made, recipe, findings, training))
+    record(made, recipe, module.CARD, findings, training)
     refusal = module.refusal(findings.measurements) if hasattr(module, "refusal") else None
     if refusal:
         print(f"Not published: {refusal} It stays in {made}.")
@@ -95,7 +95,7 @@ def measure_again(name: str, data: Path, starters: Path, *, write: bool) -> None
     findings = measure(module, module.RECIPE, data, folder)
     if write:
         training = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["training"]
-        write_card(folder, module.CARD, write_metrics(folder, module.RECIPE, findings, training))
+        record(folder, module.RECIPE, module.CARD, findings, training)
 
 
 def shortened(recipe: ScratchRecipe, steps: int) -> ScratchRecipe:

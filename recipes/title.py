@@ -22,23 +22,9 @@ HELD_OUT = 500
 SAMPLES = 8
 MODEL, LEAD = "beam search of 4", "baseline: the first sentence"
 ROUGES = ("rouge1", "rouge2", "rougeL")
-SHAPE = _pairs.Shape(encoder_layers=3, decoder_layers=2, width=256, feed_forward=768, heads=4, longest=320, answer=48)
+SHAPE = _pairs.Shape(longest=320, answer=48)
 
-RECIPE = ScratchRecipe(
-    name="title",
-    task="summarization",
-    auto_class="AutoModelForSeq2SeqLM",
-    vocabulary=4096,
-    steps=9800,
-    batch_size=32,
-    learning_rate=1e-3,
-    warmup_steps=1000,
-    weight_decay=0.01,
-    dropout=0.15,
-    label_smoothing=0.1,
-    average_decay=0.999,
-    evaluate_every=500,
-)
+RECIPE = _pairs.new_recipe("title", "summarization", steps=9800, batch_size=32, learning_rate=1e-3)
 CARD = Card(
     title="Titles",
     summary="Writes a title for the abstract of a paper.",

@@ -19,23 +19,9 @@ from recipes._scratch_run import main
 HELD_OUT = 1000
 """English sentences of the training split that are only evaluated on, with all their translations."""
 SAMPLES = 10
-SHAPE = _pairs.Shape(encoder_layers=3, decoder_layers=2, width=256, feed_forward=768, heads=4, longest=256, answer=128)
+SHAPE = _pairs.Shape(longest=256, answer=128)
 
-RECIPE = ScratchRecipe(
-    name="translate-en-fr",
-    task="translation",
-    auto_class="AutoModelForSeq2SeqLM",
-    vocabulary=4096,
-    steps=13000,
-    batch_size=256,
-    learning_rate=1.5e-3,
-    warmup_steps=1000,
-    weight_decay=0.01,
-    dropout=0.15,
-    label_smoothing=0.1,
-    average_decay=0.999,
-    evaluate_every=500,
-)
+RECIPE = _pairs.new_recipe("translate-en-fr", "translation", steps=13000, batch_size=256, learning_rate=1.5e-3)
 CARD = Card(
     title="English to French",
     summary="Translates short everyday English sentences into French.",
