@@ -14,6 +14,7 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora.layer import Linear as LoraLinear
 from safetensors.torch import load_file, save_file
+from torch.nn import functional
 from transformers import (
     AutoConfig,
     AutoModelForMaskedLM,
@@ -60,6 +61,8 @@ class Recipe:
     alpha: int = 128
     dropout: float = 0.1
     label_smoothing: float = 0.0
+    consistency: float = 0.0
+    """Weight of the difference between two passes with other dropout (R-Drop, Liang et al. 2021)."""
     average_decay: float = 0.0
     """Where above 0, what is saved is the running average of the weights (per step), not the last ones."""
     seed: int = 13
@@ -87,7 +90,8 @@ def train(
     if prepare:
         prepare(model)
     averaging = [WeightAverage(recipe.average_decay)] if recipe.average_decay else []
-    trainer = Trainer(
+    make = partial(ConsistencyTrainer, weight=recipe.consistency) if recipe.consistency else Trainer
+    trainer = make(
         model=model, args=_arguments(recipe), train_dataset=rows, data_collator=collator, callbacks=averaging
     )
     last = resumable(_checkpoints(recipe))
@@ -112,6 +116,27 @@ def resumable(checkpoints: Path, written_last: str = TRAINER_STATE_NAME) -> Path
             return Path(last)
         shutil.rmtree(last)
     return None
+
+
+class ConsistencyTrainer(Trainer):
+    """Trains a classifier so that two passes over a text, with other dropout, answer alike (R-Drop)."""
+
+    def __init__(self, *args: Any, weight: float, **options: Any) -> None:
+        """Add `weight` times the symmetric Kullback-Leibler divergence of the two answers to the loss."""
+        super().__init__(*args, **options)
+        self._weight = weight
+
+    def compute_loss(self, model: PeftModel, inputs: dict[str, torch.Tensor], **_: Any) -> torch.Tensor:
+        """Send each batch through twice, as one batch of twice the size."""
+        labels = inputs.pop("labels").repeat(2)
+        twice = {name: tensor.repeat(2, 1) for name, tensor in inputs.items()}
+        logits = model(**twice).logits.float()
+        wrong = functional.cross_entropy(logits, labels, label_smoothing=self.args.label_smoothing_factor)
+        one, other = logits.log_softmax(-1).chunk(2)
+        apart = [
+            functional.kl_div(a, b, log_target=True, reduction="batchmean") for a, b in ((one, other), (other, one))
+        ]
+        return wrong + self._weight * sum(apart) / 2
 
 
 class WeightAverage(TrainerCallback):
