@@ -41,11 +41,12 @@ def serving(settings: Settings) -> dict[str, Any]:
     """Return what `Blocks.launch` is told for these settings; closed unless a setting opens it."""
     from starlette.middleware import Middleware
 
-    from tabs._gate import LoginLimit, outermost
+    from tabs._gate import LoginLimit, LoginWall, outermost
     from tabs._language import EarlyScript, page_words
     from tabs._theme import theme
     from tabs._visitor import VisitorCookie
 
+    wall = [Middleware(LoginWall)] if settings.password else []
     return {
         "server_name": settings.host,
         "server_port": settings.port,
@@ -70,7 +71,7 @@ def serving(settings: Settings) -> dict[str, Any]:
         "app_kwargs": {
             "openapi_url": None,
             "lifespan": outermost(_door(settings)),
-            "middleware": [Middleware(gate) for gate in (LoginLimit, EarlyScript, VisitorCookie)],
+            "middleware": [Middleware(LoginLimit), *wall, Middleware(EarlyScript), Middleware(VisitorCookie)],
         },
     }
 

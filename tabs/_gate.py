@@ -1,6 +1,7 @@
-"""What may knock at the door: no posts from foreign pages, no guessing of passwords at machine speed.
+"""What may knock at the door: no posts from foreign pages, no guessing of passwords at machine speed, no strangers.
 
-Gradio reflects any Origin on hosts other than localhost, cookies included, and answers some 400 log-ins a second.
+Gradio reflects any Origin on hosts other than localhost, cookies included, answers some 400 log-ins a second, and asks
+for the password at most of its routes, but not at all of them (/reset, /cancel, /heartbeat, …).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.responses import PlainTextResponse
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.settings import LOOPBACK
@@ -21,6 +23,17 @@ from core.words import say
 
 LOGINS_A_MINUTE = 20
 """For all visitors together: behind a share link they come from one address."""
+
+LOGIN_PAGE = frozenset(
+    {"/", "/login", "/login/", "/favicon.ico", "/manifest.json", "/theme.css", "/gradio_api/theme.css"}
+)
+"""What a visitor without login may ask, beside the files of LOGIN_PAGE_FILES."""
+
+LOGIN_PAGE_FILES = ("/assets/", "/static/", "/svelte/")
+"""Where Gradio's own scripts, styles and fonts lie."""
+
+START = "/gradio_api/startup-events"
+"""What Gradio asks itself, without login, when it starts."""
 
 SHARE_DOMAIN = ".gradio.live"
 """Where share links live; their tunnel passes the Host on, and this is for one that would not."""
@@ -120,3 +133,41 @@ class LoginLimit:
                 return False
             self._tries -= 1
             return True
+
+
+class LoginWall:
+    """ASGI middleware for an instance with a password: without a login there is the login page, and no other route."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap the application, inside Gradio's own, whose logins are asked."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let pass who is logged in, what the login page is made of, and Gradio's own start."""
+        if scope["type"] == "lifespan" or _is_login_page(scope) or _is_logged_in(scope) or _is_own_start(scope):
+            await self._app(scope, receive, send)
+            return
+        told = {"error": str(say("error.not_logged_in")), "auth_message": None}  # as Gradio's own pages expect it
+        await JSONResponse({"detail": told}, 401)(scope, receive, send)
+
+
+def _route(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def _is_login_page(scope: Scope) -> bool:
+    route = _route(scope)
+    return scope["type"] == "http" and (route in LOGIN_PAGE or route.startswith(LOGIN_PAGE_FILES))
+
+
+def _is_logged_in(scope: Scope) -> bool:
+    """Tell whether one of Gradio's login cookies (https, http) holds a token that a login has been given."""
+    gradio, cookies = scope["app"], HTTPConnection(scope).cookies
+    named = (f"access-token-{gradio.cookie_id}", f"access-token-unsecure-{gradio.cookie_id}")
+    return any(cookies.get(name) in gradio.tokens for name in named)
+
+
+def _is_own_start(scope: Scope) -> bool:
+    """Tell whether this machine asks itself to start; once started, nobody may."""
+    (client, *_), (server, *_) = scope.get("client") or ("",), scope.get("server") or (None,)
+    return _route(scope) == START and client == server and not scope["app"].startup_events_triggered

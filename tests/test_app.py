@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
+from fastapi.routing import iter_route_contexts
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -162,13 +165,72 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         ("POST", "/gradio_api/call/text_classification"),
         ("POST", "/gradio_api/run/models_ledger"),
         ("GET", "/gradio_api/call/text_classification/0"),
+        ("POST", "/gradio_api/reset"),
+        ("POST", "/gradio_api/cancel"),
+        ("GET", "/gradio_api/heartbeat/x"),
+        ("GET", "/gradio_api/app_id"),
+        ("GET", "/gradio_api/startup-events"),
+        ("GET", "/nothing-here"),
+        ("GET", "/loginx"),
+        ("GET", "//gradio_api/app_id"),
     ],
 )
 def test_the_password_covers_every_door(locked: Served, method: str, path: str) -> None:
-    """Without the login neither page data nor API, files or uploads are given out."""
-    body = {"json": {"data": ["hi"], "fn_index": 0, "session_hash": "x"}} if method == "POST" else {}
+    """Without the login nothing is given out, stopped or watched."""
+    ids = {"session_hash": "x", "event_id": "x", "fn_index": 0}
+    body = {"json": {"data": ["hi"], **ids}} if method == "POST" else {}
     answer = httpx.request(method, locked.address + path, **body)
     assert answer.status_code == httpx.codes.UNAUTHORIZED, answer.text[:200]
+
+
+LOGIN_PAGE = {
+    *(("GET", path) for path in ("/", "/assets/{path:path}", "/static/{path:path}", "/svelte/{path:path}")),
+    *(("GET", path) for path in ("/favicon.ico", "/manifest.json", "/theme.css", "/gradio_api/theme.css")),
+    *(("POST", path) for path in ("/login", "/login/")),
+    ("HEAD", "/"),
+}
+"""What a browser needs before it has logged in."""
+
+
+@pytest.fixture(scope="module")
+def locked_doors() -> Iterator[tuple[str, set[tuple[str, str]]]]:
+    """Give the address of a page that is served as the app is behind a password, and method and path of all routes."""
+    with gr.Blocks(delete_cache=(600, 86_400)) as page:
+        gr.Markdown("secret")
+    told = {**app.serving(Settings(password=PASSWORD)), "server_port": None, "prevent_thread_lock": True, "quiet": True}
+    served, address, _ = page.launch(**told)
+    routes = iter_route_contexts(served.routes)
+    yield address.rstrip("/"), {(method, str(route.path)) for route in routes for method in route.methods or {"GET"}}
+    page.close(verbose=False)
+
+
+def test_no_route_slips_by_the_password(locked_doors: tuple[str, set[tuple[str, str]]]) -> None:
+    """Of all routes that this Gradio has, each but those of the login page is refused in words without a login."""
+    address, doors = locked_doors
+    assert doors >= {*LOGIN_PAGE, ("POST", "/gradio_api/reset"), ("GET", "/gradio_api/heartbeat/{session_hash}")}
+    with httpx.Client(base_url=address) as stranger:
+        answers = {(method, path): stranger.request(method, re.sub(r"{.*?}", "1", path)) for method, path in doors}
+    opened = {door for door, answer in answers.items() if answer.status_code != httpx.codes.UNAUTHORIZED}
+    assert opened == LOGIN_PAGE
+    refusal = answers["GET", "/gradio_api/app_id"].json()["detail"]
+    assert refusal == {"error": WORDS["error.not_logged_in"], "auth_message": None}
+
+
+def test_a_login_is_no_word_of_the_visitors(locked_doors: tuple[str, set[tuple[str, str]]]) -> None:
+    """A cookie whose token no login has been given opens nothing; the right password opens what was closed."""
+    address, closed = locked_doors[0], "/gradio_api/app_id"
+    with httpx.Client(base_url=address) as visitor:
+        assert visitor.post("/login", data={"username": app.USER, "password": PASSWORD}).is_success
+        names = list(visitor.cookies)
+        assert visitor.get(closed).is_success
+    for token in ("", "None", "invented"):
+        with httpx.Client(base_url=address, cookies=dict.fromkeys(names, token)) as stranger:
+            assert stranger.get(closed).status_code == httpx.codes.UNAUTHORIZED
+
+
+def test_without_a_password_there_is_no_wall(space: Served) -> None:
+    """Where no password is set, nobody is asked for a login."""
+    assert httpx.get(f"{space.address}/gradio_api/app_id").is_success
 
 
 def test_the_login_page_tells_nothing(locked: Served) -> None:
