@@ -15,7 +15,7 @@ from core.model_files import Finder, ModelFiles, Preview, Report
 from core.model_folder import read_config, starter_base_folder
 from core.placement import ModelFacts, Placement
 from core.provenance import MIXED, Provenance
-from core.weights import HEAD_ENDS, auto_class_name, first_line, header_of_adapter, load_weights
+from core.weights import auto_class_name, first_line, labels_of_adapter, load_weights
 
 __all__ = [
     "LoadedModel",
@@ -121,16 +121,10 @@ def _config(files: ModelFiles) -> Any:
         config = transformers.AutoConfig.from_pretrained(files.config_folder, local_files_only=True)
     except Exception as problem:  # whatever a foreign config.json provokes
         raise NotAModel("error.config_unusable", reason=first_line(problem)) from problem
-    labels = _labels_of_adapters(files)
+    labels = labels_of_adapter(files.head_from) if files.head_from else None
     if labels and labels != config.num_labels:
         config.num_labels = labels
     return config
-
-
-def _labels_of_adapters(files: ModelFiles) -> int | None:
-    """Return the rows of the head that an adapter without config.json brings."""
-    header = header_of_adapter(files.head_from) if files.head_from else {}
-    return next((tensor["shape"][0] for name, tensor in header.items() if name.endswith(HEAD_ENDS)), None)
 
 
 def _tokenizer(spec: ModelSpec, files: ModelFiles) -> Any:
