@@ -98,7 +98,8 @@ class Hub:
     def look_up(self, repo_id: str, revision: str | None = None, cancel: CancelToken | None = None) -> Repository:
         """Ask the Hub what `repo_id` holds at `revision` (default: main); without network, ask the cache.
 
-        Raises InvalidInput, HubMissing, HubGated, HubUnreachable, UnsafeWeights (only pickles) or NotAModel.
+        Raises InvalidInput, HubMissing, HubGated, HubUnreachable, UnsafeWeights (only pickles) or NotAModel
+        (no weights, or not all of them).
         """
         place = self._place(repo_id, revision or DEFAULT_REVISION)
         if cancel:
@@ -198,7 +199,7 @@ class Hub:
             revision=place.revision,
             commit=info.sha,
             files=files,
-            weights=require_weights(place.repo_id, files),
+            weights=require_weights(files, place.repo_id),
             download_bytes=0,
             pipeline_tag=info.pipeline_tag,
             library=info.library_name,

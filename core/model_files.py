@@ -20,7 +20,6 @@ from core.errors import NotAModel, UnsafeWeights
 from core.events import CancelToken, Progress
 from core.model_folder import (
     check_task,
-    check_weights,
     digest_of_folder,
     is_adapter,
     listed,
@@ -30,7 +29,7 @@ from core.model_folder import (
     verify,
 )
 from core.placement import ModelFacts, facts_from_config
-from core.repository import Repository, choose_weights
+from core.repository import Repository, choose_weights, require_weights
 from core.safetensors_header import count_parameters
 
 if TYPE_CHECKING:
@@ -253,6 +252,6 @@ def folder_files(folder: Path) -> ModelFiles:
         raise NotAModel("error.no_such_folder", folder=str(folder))
     if not (folder / "config.json").exists() and not (folder / "adapter_config.json").exists():
         raise NotAModel("error.folder_without_config", folder=str(folder))
-    check_weights(listed(folder))
+    require_weights(listed(folder))
     digest = digest_of_folder(folder)
     return ModelFiles(folder, folder, digest, watched=((folder, digest),))

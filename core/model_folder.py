@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -12,9 +12,7 @@ from typing import Any
 
 from core.catalogue import STARTER_BASE, ModelSpec, find_task
 from core.errors import DamagedDownload, NotAModel, UnsafeWeights, WrongTask
-from core.repository import RepoFile, choose_weights, is_complete
-
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+from core.repository import RepoFile, choose_weights
 
 ADAPTER_HEADS: Mapping[str, str] = {
     "SEQ_CLS": "ForSequenceClassification",
@@ -67,19 +65,6 @@ def digest_of_folder(folder: Path) -> str:
     found = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
     stamp = [(name, status.st_size, status.st_mtime_ns) for name, status in found]
     return "folder-" + hashlib.sha256(repr(stamp).encode()).hexdigest()[:12]
-
-
-def check_weights(found: Sequence[RepoFile]) -> None:
-    """Raise UnsafeWeights if only pickles are there, NotAModel if there are no weights, or not all of them."""
-    weights = choose_weights(found)
-    if is_complete(weights):
-        return
-    if weights:
-        raise NotAModel("error.shards_missing", files=", ".join(file.name for file in weights))
-    pickles = [file.name for file in found if file.name.endswith(PICKLES)]
-    if pickles:
-        raise UnsafeWeights("error.only_pickles", files=", ".join(sorted(pickles)))
-    raise NotAModel("error.no_weights")
 
 
 def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from core.errors import NotAModel, UnsafeWeights
+from core.errors import ModelError, NotAModel, UnsafeWeights
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -100,15 +100,33 @@ def is_complete(weights: Sequence[RepoFile]) -> bool:
     return bool(weights) and all(len(counts) == counts[0] for counts in shards.values())
 
 
-def require_weights(repo_id: str, files: Sequence[RepoFile]) -> tuple[RepoFile, ...]:
-    """Return `choose_weights(files)`; raises UnsafeWeights if there are only pickles, NotAModel if there is nothing."""
+def require_weights(files: Sequence[RepoFile], repo_id: str | None = None) -> tuple[RepoFile, ...]:
+    """Return `choose_weights(files)`: safetensors, all of them, or nothing; `repo_id` is None for a local folder.
+
+    Raises UnsafeWeights if there are only pickles, NotAModel if there are no weights or some shards are missing.
+    """
     weights = choose_weights(files)
-    if weights:
+    if is_complete(weights):
         return weights
-    pickles = [file.name for file in files if _is_pickled_model(file.name)]
+    pickles = _first(sorted(file.name for file in files if _is_pickled_model(file.name)))
+    parts = _first([file.name for file in weights])
+    if repo_id is None:
+        raise _refusal_of_folder(parts, pickles)
+    raise _refusal_of_repository(repo_id, parts, pickles, _first([file.name for file in files]))
+
+
+def _refusal_of_folder(parts: str, pickles: str) -> ModelError:
+    if parts:
+        return NotAModel("error.shards_missing", files=parts)
+    return UnsafeWeights("error.only_pickles", files=pickles) if pickles else NotAModel("error.no_weights")
+
+
+def _refusal_of_repository(repo_id: str, parts: str, pickles: str, names: str) -> ModelError:
+    if parts:
+        return NotAModel("error.hub_shards_missing", repo_id=repo_id, files=parts)
     if pickles:
-        raise UnsafeWeights("error.hub_only_pickles", repo_id=repo_id, files=_first(pickles))
-    raise NotAModel("error.hub_no_weights", repo_id=repo_id, files=_first([file.name for file in files]))
+        return UnsafeWeights("error.hub_only_pickles", repo_id=repo_id, files=pickles)
+    return NotAModel("error.hub_no_weights", repo_id=repo_id, files=names or "–")
 
 
 def _within_reach(files: Sequence[RepoFile]) -> list[RepoFile]:
@@ -133,4 +151,4 @@ def _is_pickled_model(name: str) -> bool:
 
 def _first(names: Sequence[str], limit: int = 5) -> str:
     more = ", …" if len(names) > limit else ""
-    return (", ".join(names[:limit]) + more) or "–"
+    return ", ".join(names[:limit]) + more

@@ -102,6 +102,16 @@ def test_only_pickles(server: FakeHub, hub: Hub, model: Path) -> None:
         hub.look_up("org/name")
 
 
+def test_missing_shards(server: FakeHub, hub: Hub, model: Path) -> None:
+    """A repository that lacks a shard is refused when it is looked up, before anything is downloaded."""
+    cut_into_shards(model, 3)
+    (model / "model-00002-of-00003.safetensors").unlink()
+    server.add("org/name", model)
+    with pytest.raises(errors.NotAModel, match=r"org/name.*model-00001-of-00003\.safetensors, model-00003"):
+        hub.look_up("org/name")
+    assert not any("/resolve/" in request.path for request in server.requests)
+
+
 def test_no_weights(server: FakeHub, hub: Hub, tmp_path: Path) -> None:
     """A repository without weights is no model."""
     (tmp_path / "words").mkdir()

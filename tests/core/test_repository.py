@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.repository import RepoFile, choose_companions, choose_weights, is_complete
+from core.errors import ModelError
+from core.repository import RepoFile, choose_companions, choose_weights, is_complete, require_weights
 
 
 def files(*names: str) -> list[RepoFile]:
@@ -62,3 +63,26 @@ def test_choice_of_companions() -> None:
 def test_completeness(names: tuple[str, ...], complete: bool) -> None:
     """A missing shard is noticed by the number in the others' names."""
     assert is_complete(files(*names)) is complete
+
+
+HALF = ("model-00001-of-00002.safetensors",)
+
+
+@pytest.mark.parametrize(
+    ("names", "of_folder", "of_repository"),
+    [
+        (HALF, "error.shards_missing", "error.hub_shards_missing"),
+        ((*HALF, "pytorch_model.bin"), "error.shards_missing", "error.hub_shards_missing"),
+        (("model.ckpt", "training_args.bin"), "error.only_pickles", "error.hub_only_pickles"),
+        (("training_args.bin", "config.json"), "error.no_weights", "error.hub_no_weights"),
+        ((), "error.no_weights", "error.hub_no_weights"),
+    ],
+)
+def test_whole_safetensors_or_nothing(names: tuple[str, ...], of_folder: str, of_repository: str) -> None:
+    """Folder and repository follow one rule, each in its own words; a trainer's own pickles are no weights."""
+    for repo_id, key in ((None, of_folder), ("org/name", of_repository)):
+        with pytest.raises(ModelError) as caught:
+            require_weights(files(*names), repo_id)
+        assert caught.value.sentence.key == key
+        assert "training_args" not in str(caught.value) or key == "error.hub_no_weights"
+    assert require_weights(files("model.safetensors", *names)) == tuple(files("model.safetensors"))
