@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-RESULTS = README.parent / "bench" / "results"
+BENCHES = README.parent / "bench"
+RESULTS = BENCHES / "results"
 
 
 def main() -> None:
-    """Replace what stands between the markers."""
+    """Replace what stands between the markers, and say which results were left out."""
+    for left_out in filter(None, map(refusal, _results())):
+        print(f"Left out of README: {left_out}")
     README.write_text(with_benches(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
@@ -32,16 +36,42 @@ def with_table(name: str, table: str, text: str) -> str:
     )
 
 
+def _results() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+
+
 def _benches() -> str:
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
     rows = [
         (f"`bench.{one['name']}`", line["name"], *_figures(line), _target(line))
-        for one in found
+        for one in _results()
+        if not refusal(one)
         for line in one["measures"]
     ]
     if not rows:
         return ""
     return markdown_table(("command", "what", "ours", "plain", "compared", "target"), rows)
+
+
+def refusal(results: Mapping[str, Any]) -> str | None:
+    """Return why results are left out: a line that their bench does not print, so another version measured them."""
+    name = results["name"]
+    known = printed_lines((BENCHES / f"{name}.py").read_text(encoding="utf-8"))
+    unknown = [line["name"] for line in results["measures"] if not any(one.fullmatch(line["name"]) for one in known)]
+    again = f"python -m bench.{name} --json bench/results/{name}.json"
+    return f"bench/{name}.py does not print {', '.join(unknown)}. Measure again: {again}" if unknown else None
+
+
+def printed_lines(source: str) -> list[re.Pattern[str]]:
+    """Return what the first arguments of Measure(...) in a bench's source may read; values put in may be anything."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    names = [node.args[0] for node in calls if ast.unparse(node.func) == "Measure"]
+    return [
+        re.compile("".join(map(_pattern, one.values if isinstance(one, ast.JoinedStr) else [one]))) for one in names
+    ]
+
+
+def _pattern(part: ast.expr) -> str:
+    return re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+"
 
 
 def _figures(line: dict[str, Any]) -> tuple[str, str, str]:

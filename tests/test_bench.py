@@ -12,6 +12,7 @@ import pytest
 
 from bench._agreement import Tolerance, agreement
 from bench._measure import Measure, Outcome, report, table
+from bench._readme import printed_lines, refusal
 from bench._texts import LONGEST, SHORTEST, mixed_texts
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -115,3 +116,20 @@ def test_answers_agree_within_the_tolerance() -> None:
     assert not agreement(far, plain, Tolerance()).equal
     assert not agreement(other, plain, Tolerance()).equal
     assert agreement(other, plain, Tolerance(labels=0.5)).equal
+
+
+def test_readme_takes_no_line_that_its_bench_does_not_print() -> None:
+    """Results of another version are refused, with the command that measures them again."""
+    known = [{"name": "rows a second"}, {"name": "beside batch_size=16: rows a second"}]
+    assert refusal({"name": "rows", "measures": known}) is None
+    words = refusal({"name": "rows", "measures": [*known, {"name": "dtype=int4: rows a second"}]})
+    assert words is not None
+    assert "does not print dtype=int4: rows a second." in words
+    assert "python -m bench.rows --json" in words
+
+
+def test_every_line_of_a_bench_is_known(bench: ModuleType) -> None:
+    """The names of a bench's lines are read from its source, each with words of its own."""
+    lines = printed_lines(Path(str(bench.__file__)).read_text(encoding="utf-8"))
+    assert lines
+    assert not any(line.fullmatch("another name") for line in lines)
