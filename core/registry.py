@@ -149,10 +149,13 @@ class Registry:
         """Return the entry, counted as borrowed; whoever finds it loading waits for that load."""
         while True:
             request.cancel.check()
+            outdated = self._outdated(request.spec)
             with self._lock:
-                if entry := self._resident(request.spec):
+                entry = self._known(request.spec)
+                if entry and entry.key != outdated:
                     entry.borrowed += 1
                     break
+                entry = None  # an outdated model must not be held here while its memory is wanted
                 loading = self._loading.get(request.spec)
                 if loading is None:
                     mine = self._loading[request.spec] = Future()
@@ -165,11 +168,16 @@ class Registry:
             self._make_room_to_work(entry, request)
         return entry
 
-    def _resident(self, spec: ModelSpec) -> Entry | None:
-        """Return the model that this spec has meant so far, unless its folder holds another one by now."""
+    def _known(self, spec: ModelSpec) -> Entry | None:
+        """Return the model that this spec has meant so far."""
         key = self._keys.get(spec)
-        entry = self._shelf.entries.get(key) if key else None
-        return None if entry and entry.loaded.files.changed() else entry
+        return self._shelf.entries.get(key) if key else None
+
+    def _outdated(self, spec: ModelSpec) -> ModelKey | None:
+        """Return the key of that model if its folder holds another one by now; folders are read without the lock."""
+        with self._lock:
+            entry = self._known(spec)
+        return entry.key if entry and entry.loaded.files.changed() else None
 
     def _load_for_everybody(self, request: _Request, future: Future[None]) -> Entry:
         """Load once; every waiting borrower gets the same model, or the same error; nobody else's stop or exit."""
@@ -248,16 +256,21 @@ class Registry:
         """Borrow the model that another spec has loaded, if this one would be placed just so, were it not here."""
         situation = self._situation()
         with self._lock:
-            for entry in self._shelf.entries.values():
-                if entry.key.name != spec.name or entry.key.revision != files.revision:
-                    continue
-                there = replace(situation, idle=tuple({*situation.idle, entry.as_idle}))
-                with suppress(NotEnoughMemory):
-                    best = find_room(facts, spec.wish, there.without(there.idle)).placement
-                    if ModelKey.of(spec, files, facts, best) == entry.key:
-                        entry.borrowed += 1
-                        return entry
+            here = tuple(self._shelf.entries.values())
+        for entry in (one for one in here if (one.key.name, one.key.revision) == (spec.name, files.revision)):
+            there = replace(situation, idle=tuple({*situation.idle, entry.as_idle}))
+            with suppress(NotEnoughMemory):
+                best = find_room(facts, spec.wish, there.without(there.idle)).placement
+                if ModelKey.of(spec, files, facts, best) == entry.key and self._lend(entry):
+                    return entry
         return None
+
+    def _lend(self, entry: Entry) -> bool:
+        """Count one borrower more, unless the model went while somebody made up his mind."""
+        with self._lock:
+            here = self._shelf.entries.get(entry.key) is entry
+            entry.borrowed += here
+            return here
 
     def _make_room(self, spec: ModelSpec, facts: ModelFacts, working_bytes: int) -> Placement:
         """Plan; let one idle model go at a time, and read the memory again after each."""

@@ -454,6 +454,43 @@ def test_specs_that_mean_the_same_share_one_model() -> None:
     assert loader.loads == ["a"]
 
 
+def test_nobody_waits_for_a_plan_or_a_look_at_a_folder() -> None:
+    """While one borrower plans or reads a folder, the ledger answers others."""
+    answered: list[bool] = []
+    registry: Registry
+
+    def ask() -> None:
+        asking = threading.Thread(target=registry.ledger)
+        asking.start()
+        asking.join(0 if False in answered else 2)
+        answered.append(not asking.is_alive())
+
+    class AskingFacts(ModelFacts):
+        @property
+        def count(self) -> int:
+            ask()
+            return self.parameters
+
+    class AskingFiles(ModelFiles):
+        def changed(self) -> bool:
+            ask()
+            return False
+
+    class AskingLoader(ScriptedLoader):
+        def locate(self, spec: ModelSpec, report: Any = None, cancel: CancelToken | None = None) -> ModelFiles:
+            return AskingFiles(**vars(super().locate(spec, report, cancel)))
+
+        def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
+            return AskingFacts(**vars(super().facts(spec, files)))
+
+    registry = scripted(AskingLoader())
+    use(registry, "a", "a")
+    with registry.borrow(spec("a", wish=Wish(dtype="float32"))):
+        pass
+    assert len(registry.ledger()) == 1
+    assert set(answered) == {True}
+
+
 @pytest.mark.parametrize(
     "other",
     [
