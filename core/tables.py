@@ -28,6 +28,9 @@ ENCODINGS = ["big5hkscs", "gb18030", "cp949", "shift_jis", "euc_jp", "cp1252", "
 PACKED_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b\x08")
 """How a zip (so .xlsx and .ods), an Excel file before 2007 (.xls) and a gzip begin; no table that is read here does."""
 PARQUET_START = b"PAR1"
+TELLING_NAMES = ("text", "sentence", "review", "content", "comment", "context", "document")
+HEAD_BYTES = 200_000
+"""What is read of a text file to learn its columns or its encoding: milliseconds, however large the file is."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +55,73 @@ class Table:
 
     def column(self, name: str) -> list[Any]:
         """Return one column's cells (None where a row lacks it); raises BadFile naming the columns there are."""
-        if name not in self.columns:
-            raise BadFile("error.no_such_column", column=name, columns=", ".join(self.columns))
+        _refuse_unknown(name, self.columns)
         return [row.get(name) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the beginning of a table tells (of a Parquet, its footer): columns, and which one holds the text."""
+
+    columns: tuple[str, ...] = ()
+    text_column: str = ""
+    settled: bool = False
+    """True where no other column can follow; later JSON lines may have more, and a first line may be too long."""
+
+    def check(self, name: str) -> None:
+        """Raise BadFile naming the columns there are, if `name` is certainly none of them."""
+        if self.settled:
+            _refuse_unknown(name, self.columns)
+
+
+def _refuse_unknown(name: str, columns: tuple[str, ...]) -> None:
+    if name not in columns:
+        raise BadFile("error.no_such_column", column=name, columns=", ".join(columns))
 
 
 def read_table(path: Path) -> Table:
     """Read a table by its file name's ending; raises BadFile for what is too big, empty, damaged or unknown."""
+    suffix = _known_format(path)
+    table = _read_parquet(path) if suffix == ".parquet" else _READERS[suffix](_Text(path, path.read_bytes()))
+    _refuse_row_count(table, path)
+    return table
+
+
+def read_head(path: Path) -> Head:
+    """Read at most HEAD_BYTES, or a Parquet's footer; raises BadFile as `read_table` does, for what shows there."""
+    suffix = _known_format(path)
+    if suffix == ".parquet":
+        return _parquet_head(path)
+    with path.open("rb") as file:
+        raw = file.read(HEAD_BYTES)
+    whole = path.stat().st_size <= HEAD_BYTES
+    if not whole and b"\n" not in raw:
+        return Head()
+    table = _READERS[suffix](_Text(path, raw, whole))
+    if whole:
+        _refuse_row_count(table, path)
+    guessed = guess_text_column(table) if table.columns else ""
+    return Head(table.columns, guessed, settled=whole or (suffix != ".jsonl" and bool(table.rows)))
+
+
+def _known_format(path: Path) -> str:
+    """Return the ending of a file that may be read; raises BadFile for what is gone, too big or no table."""
     if not path.is_file():
         raise BadFile("error.file_missing", formats=", ".join(FORMATS))
     size = path.stat().st_size
     if size > LIMITS.upload_bytes:
         raise BadFile("error.file_too_big", file=path.name, size=in_bytes(size), limit=in_bytes(LIMITS.upload_bytes))
     _refuse_disguised(path)
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    if path.suffix.lower() not in FORMATS:
         raise BadFile("error.unknown_format", file=path.name, formats=", ".join(FORMATS))
-    table = reader(path)
+    return path.suffix.lower()
+
+
+def _refuse_row_count(table: Table, path: Path) -> None:
     if not table.rows or not table.columns:
         raise BadFile("error.file_without_rows", file=path.name)
     if len(table.rows) > LIMITS.batch_rows:
         raise BadFile("error.too_many_rows", file=path.name, rows=len(table.rows), limit=LIMITS.batch_rows)
-    return table
 
 
 def _refuse_disguised(path: Path) -> None:
@@ -88,15 +136,16 @@ def _refuse_disguised(path: Path) -> None:
 
 def guess_text_column(table: Table) -> str:
     """Return the column that most likely holds the text: a telling name, else the longest words on average."""
-    for name in table.columns:
-        if name.strip().lower() in {"text", "sentence", "review", "content", "comment", "context", "document"}:
-            return name
 
     def average(name: str) -> float:
         cells = [cell for cell in table.column(name)[:200] if isinstance(cell, str)]
         return sum(map(len, cells)) / len(cells) if cells else 0.0
 
-    return max(table.columns, key=average)
+    return _telling_name(table.columns) or max(table.columns, key=average)
+
+
+def _telling_name(columns: Iterable[str]) -> str | None:
+    return next((name for name in columns if name.strip().lower() in TELLING_NAMES), None)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -142,24 +191,48 @@ def _is_number(cell: str) -> bool:
     return cell.strip() == cell
 
 
-def _decode(path: Path) -> tuple[str, str]:
-    """Return the text and its encoding: UTF-8 first, then what it looks like (Big5, GB 18030, CP949, UTF-16, …)."""
-    raw = path.read_bytes()
+@dataclass(frozen=True)
+class _Text:
+    """The bytes of a text file, or its first ones."""
+
+    path: Path
+    raw: bytes
+    whole: bool = True
+
+
+def _decode(file: _Text) -> tuple[str, str]:
+    """Return the text, without the line that was cut, and its encoding."""
+    text, encoding = _decode_all(file)
+    return text if file.whole else text.rpartition("\n")[0], encoding
+
+
+def _decode_all(file: _Text) -> tuple[str, str]:
+    """Decode as UTF-8 first, then as what it looks like (Big5, GB 18030, CP949, UTF-16, …)."""
+    raw = file.raw
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16", errors="replace"), "utf-16"
     try:
-        return raw.decode("utf-8-sig"), "utf-8"
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(raw, final=file.whole), "utf-8"
     except UnicodeDecodeError:
         from charset_normalizer import from_bytes
 
-        best = from_bytes(raw[:200_000], cp_isolation=ENCODINGS).best()
+        best = from_bytes(_sample(raw), cp_isolation=ENCODINGS).best()
         if best is None:
-            raise BadFile("error.unknown_encoding", file=path.name) from None
+            raise BadFile("error.unknown_encoding", file=file.path.name) from None
         return raw.decode(best.encoding, errors="replace"), best.encoding
 
 
-def _read_delimited(path: Path) -> Table:
-    text, encoding = _decode(path)
+def _sample(raw: bytes) -> bytes:
+    """Return whole lines from the start: half a character would speak against every encoding."""
+    if len(raw) < HEAD_BYTES:
+        return raw
+    lines = raw[:HEAD_BYTES].rpartition(b"\n")[0] or raw[:HEAD_BYTES]
+    return lines[: len(lines) // 2 * 2] if b"\0" in lines else lines  # UTF-16 has two bytes a letter
+
+
+def _read_delimited(file: _Text) -> Table:
+    path = file.path
+    text, encoding = _decode(file)
     if "\0" in text:
         raise BadFile("error.damaged_file", file=path.name, kind="CSV")
     try:
@@ -230,14 +303,14 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _read_json_lines(path: Path) -> Table:
+def _read_json_lines(file: _Text) -> Table:
     columns: dict[str, None] = {}
     rows: list[dict[str, Any]] = []
     problems: dict[int, Sentence] = {}
-    text, encoding = _decode(path)
+    text, encoding = _decode(file)
     text = text.rstrip()
     if not text:
-        raise BadFile("error.file_without_rows", file=path.name)
+        raise BadFile("error.file_without_rows", file=file.path.name)
     for line in text.split("\n"):  # not splitlines: JSON may hold U+2028 as it is
         row = _object(line)
         if row is None:
@@ -245,7 +318,7 @@ def _read_json_lines(path: Path) -> Table:
         columns.update(dict.fromkeys(row or {}))
         rows.append(row or {})
     if len(problems) == len(rows):
-        raise BadFile("error.json_not_lines", file=path.name)
+        raise BadFile("error.json_not_lines", file=file.path.name)
     return Table(tuple(columns), rows, problems, Layout(encoding=encoding))
 
 
@@ -261,30 +334,54 @@ def _object(line: str) -> dict[str, Any] | None:
 
 
 def _read_parquet(path: Path) -> Table:
-    import pyarrow as pa
-    from pyarrow import parquet
-
     rows: list[dict[str, Any]] = []
     size = 0
-    try:
-        file = parquet.ParquetFile(path)
-        count_of_rows = file.metadata.num_rows
-        if count_of_rows > LIMITS.batch_rows:
-            raise BadFile("error.too_many_rows", file=path.name, rows=count_of_rows, limit=LIMITS.batch_rows)
-        columns = _unique(file.schema_arrow.names)
+    with _opened_parquet(path) as (file, columns):
         for batch in file.iter_batches(batch_size=1_000):
             size += batch.nbytes
             if size > MOST_EXPANDED_BYTES:
                 raise BadFile("error.file_expands", file=path.name, limit=in_bytes(MOST_EXPANDED_BYTES))
             rows.extend(batch.rename_columns(list(columns)).to_pylist())
-    except (pa.ArrowException, OSError) as problem:
-        raise BadFile("error.damaged_file", file=path.name, kind="Parquet") from problem
     return Table(columns, rows)
 
 
-_READERS: Mapping[str, Callable[[Path], Table]] = {
+def _parquet_head(path: Path) -> Head:
+    """Read the footer only: a small page can hold gigabytes."""
+    with _opened_parquet(path) as (file, columns):
+        if not columns or not file.metadata.num_rows:
+            raise BadFile("error.file_without_rows", file=path.name)
+        guessed = _telling_name(columns) or _largest_text(file, columns)
+    return Head(columns, guessed, settled=True)
+
+
+@contextmanager
+def _opened_parquet(path: Path) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Give the file and its column names; raises BadFile for too many rows, and for damage wherever it shows."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            rows = file.metadata.num_rows
+            if rows > LIMITS.batch_rows:
+                raise BadFile("error.too_many_rows", file=path.name, rows=rows, limit=LIMITS.batch_rows)
+            yield file, _unique(file.schema_arrow.names)
+    except (pa.ArrowException, OSError) as problem:
+        raise BadFile("error.damaged_file", file=path.name, kind="Parquet") from problem
+
+
+def _largest_text(file: Any, columns: tuple[str, ...]) -> str:
+    """Return the column of strings that takes the most bytes in the first group of rows, else the first column."""
+    group = file.metadata.row_group(0)
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    sizes = {chunk.path_in_schema: chunk.total_uncompressed_size for chunk in chunks}
+    kinds = zip(columns, file.schema_arrow, strict=True)
+    texts = {name: sizes.get(kind.name, 0) for name, kind in kinds if "string" in str(kind.type)}
+    return max(texts, key=texts.__getitem__, default=columns[0])
+
+
+_READERS: Mapping[str, Callable[[_Text], Table]] = {
     ".csv": _read_delimited,
     ".tsv": _read_delimited,
     ".jsonl": _read_json_lines,
-    ".parquet": _read_parquet,
 }

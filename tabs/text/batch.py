@@ -13,7 +13,7 @@ from core.atelier import Atelier
 from core.catalogue import TASKS, find_task, model_choices
 from core.errors import InvalidInput
 from core.settings import PROJECT
-from core.tables import FORMATS, guess_text_column, read_table
+from core.tables import FORMATS, read_head
 from core.tasks.text.batch import KIND, TextBatchSettings, run_batch
 from core.tasks.text.row_tasks import ROW_TASKS
 from tabs._events import Endpoint, Visit, follow, look_up
@@ -115,8 +115,8 @@ def _columns(_: Visit, file: str | None) -> Any:
     """Read the header of an upload and guess the column with the text."""
     if not file:
         return gr.Dropdown(choices=[], value="")
-    read = read_table(Path(file))
-    return gr.Dropdown(choices=list(read.columns), value=guess_text_column(read))
+    head = read_head(Path(file))
+    return gr.Dropdown(choices=list(head.columns), value=head.text_column)
 
 
 def _fields(_: Visit, task: str) -> tuple[Any, Any, Any]:
@@ -162,6 +162,7 @@ def _inputs() -> dict[str, Any]:
 
 
 def _check_column(settings: TextBatchSettings) -> None:
-    """Refuse an unreadable file or a missing column at once, not from inside the job."""
-    read = read_table(Path(settings.file))
-    read.column(settings.column or guess_text_column(read))
+    """Refuse at once what the file's beginning shows, a missing column, say; the job, which reads all, the rest."""
+    head = read_head(Path(settings.file))
+    if settings.column:
+        head.check(settings.column)

@@ -16,7 +16,17 @@ from pyarrow import parquet
 
 from core.errors import BadFile
 from core.settings import LIMITS
-from core.tables import MOST_EXPANDED_BYTES, Table, guess_text_column, read_table, write_csv, write_parquet
+from core.tables import (
+    HEAD_BYTES,
+    MOST_EXPANDED_BYTES,
+    Head,
+    Table,
+    guess_text_column,
+    read_head,
+    read_table,
+    write_csv,
+    write_parquet,
+)
 
 CHINESE = "這部電影真的很好看，演員的表演非常出色，值得大家再看一次。"
 SIMPLIFIED = "这部电影真的很好看，演员的表演非常出色，值得大家再看一次。"
@@ -300,3 +310,83 @@ def test_columns_of_mixed_kinds_can_be_written(tmp_path: Path) -> None:
     ]
     write_csv(tmp_path / "o.csv", ["vector"], made[:1])
     assert json.loads(read_table(tmp_path / "o.csv").rows[0]["vector"]) == [0.5, 1.0]
+
+
+# The head alone
+
+
+def long(line: str, name: str = "table.csv", first: str = "id,note\n") -> tuple[str, str]:
+    """Return content that is longer than what is read of it, and its name."""
+    return first + line * (2 * HEAD_BYTES // len(line)), name
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "settled"),
+    [
+        ("id,note\n1,a fine film\n", "t.csv", True),
+        ('{"id": 1, "note": "a fine film"}\n', "t.jsonl", True),
+        (*long("1,a fine film\n"), True),
+        (*long("1;很好看的電影\n", first="sep=;\nid;note\n"), True),
+        (*long("1\ta fine film\n", "t.tsv", "id\tnote\n"), True),
+        (*long('{"id": 1, "note": "很好看的電影"}\n', "t.jsonl", ""), False),
+    ],
+)
+def test_the_head_tells_columns_and_text(tmp_path: Path, content: str, name: str, settled: bool) -> None:
+    """The beginning of a file names the columns that all of it has; only later JSON lines may name more."""
+    path = write(tmp_path, content, name)
+    assert read_head(path) == Head(read_table(path).columns, "note", settled)
+
+
+@pytest.mark.parametrize("encoding", ["big5", "utf-16", "utf-8-sig"])
+def test_the_head_is_read_in_every_encoding(tmp_path: Path, encoding: str) -> None:
+    """A cut in the middle of a character does no harm."""
+    content, name = long(f"1,{CHINESE}\n", first="編號,影評\n")
+    for shift in range(3):
+        path = write(tmp_path, (content[:3] + "x" * shift + content[3:]).encode(encoding), name)
+        assert read_head(path).columns == read_table(path).columns
+
+
+def test_no_more_than_the_head_is_read(tmp_path: Path) -> None:
+    """What is wrong further down is not met: the job that reads all of it will tell."""
+    content, name = long("1,a fine film\n")
+    path = write(tmp_path, content + "\0", name)
+    assert read_head(path).columns == ("id", "note")
+    assert "damaged" in refusal(path)
+
+
+def test_the_head_of_a_parquet_is_its_footer(tmp_path: Path) -> None:
+    """Columns and text are known though no cell can be read; rows that are too many are counted there, too."""
+    path = tmp_path / "t.parquet"
+    cells = {"id": ["a", "b"], "note": ["a fine film", "a dull one, and long"], "n": [1.5, 2.5]}
+    parquet.write_table(pa.table(cells), path, compression="none")
+    raw = bytearray(path.read_bytes())
+    end = len(raw) - 8 - int.from_bytes(raw[-8:-4], "little")
+    raw[4:end] = bytes(end - 4)
+    path.write_bytes(raw)
+    assert read_head(path) == Head(("id", "note", "n"), "note", settled=True)
+    assert "damaged" in refusal(path)
+    parquet.write_table(pa.table({"n": range(LIMITS.batch_rows + 1)}), path)
+    with pytest.raises(BadFile, match="100,001"):
+        read_head(path)
+
+
+def test_a_head_refuses_only_what_it_knows(tmp_path: Path) -> None:
+    """A column that is certainly missing is refused with the names; one that may still come is not."""
+    with pytest.raises(BadFile, match="id, note"):
+        read_head(write(tmp_path, *long("1,a fine film\n"))).check("text")
+    later, name = long('{"id": 1}\n', "t.jsonl", "")
+    read_head(write(tmp_path, later + '{"text": "late"}\n', name)).check("text")
+    read_head(write(tmp_path, '{"text": "' + "a" * 2 * HEAD_BYTES + '"}\n', "wide.jsonl")).check("text")
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.jsonl", "empty.parquet", "t.docx", "gone.csv"])
+def test_a_head_refuses_what_the_table_refuses(tmp_path: Path, name: str) -> None:
+    """Where the beginning shows that there is no table, the refusal is the same."""
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        parquet.write_table(pa.table({"text": pa.array([], pa.string())}), path)
+    elif name != "gone.csv":
+        path.write_bytes(b"")
+    with pytest.raises(BadFile) as caught:
+        read_head(path)
+    assert str(caught.value) == refusal(path)

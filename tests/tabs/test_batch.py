@@ -1,0 +1,51 @@
+"""The batch panel: what it asks of an upload before the job reads all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.atelier import Atelier, open_atelier
+from core.errors import BadFile
+from core.settings import Settings
+from core.tables import HEAD_BYTES
+from core.words import say
+from tabs._events import Visit
+from tabs.text.batch import _columns, _Handlers
+
+
+@pytest.fixture
+def atelier(tmp_path: Path) -> Atelier:
+    """Give an instance with a home of its own."""
+    return open_atelier(Settings(home=tmp_path / "home"))
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> str:
+    """Give a table whose damage lies further down than its head."""
+    path = tmp_path / "t.csv"
+    path.write_text("id,note\n" + "1,a fine film\n" * (HEAD_BYTES // 10) + "\0", encoding="utf-8")
+    return str(path)
+
+
+def test_choosing_a_file_reads_its_head(upload: str) -> None:
+    """The columns are offered without a look at the rest of the file."""
+    offered = _columns(Visit(), upload)
+    assert ([name for name, _ in offered.choices], offered.value) == (["id", "note"], "note")
+
+
+def test_a_wrong_column_starts_no_job(atelier: Atelier, upload: str) -> None:
+    """What the head tells is refused at once, with the names that there are."""
+    with pytest.raises(BadFile) as refusal:
+        next(_Handlers(atelier).text_batch(Visit(), upload, column="text"))
+    assert refusal.value.sentence == say("error.no_such_column", column="text", columns="id, note")
+    assert list(atelier.jobs.list()) == []
+
+
+@pytest.mark.parametrize("column", ["", "note"])
+def test_the_rest_is_read_by_the_job(atelier: Atelier, upload: str, column: str) -> None:
+    """Damage further down starts a job, which ends with the sentence."""
+    shown = [one for one in _Handlers(atelier).text_batch(Visit(), upload, column=column) if one is not None]
+    assert str(say("error.damaged_file", file="t.csv", kind="CSV")) in shown[-1][0]
+    assert [view.state.value for view in atelier.jobs.list()] == ["failed"]
