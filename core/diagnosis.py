@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
+from typing import Any
 
+from core.events import CancelToken
 from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
@@ -33,12 +35,16 @@ class Diagnosis:
     provenance: Provenance
 
 
-def diagnose(resident_id: str, registry: Registry) -> Diagnosis:
-    """Look into a model of the ledger and time RUNS forward passes; raises UnknownName if it is gone."""
+def diagnose(resident_id: str, registry: Registry, cancel: CancelToken | None = None) -> Diagnosis:
+    """Look into a model of the ledger and time RUNS forward passes, each a turn of its own in the compute thread.
+
+    Raises UnknownName if the model is gone, and Cancelled at most one pass after `cancel` is set.
+    """
     started = time.perf_counter()
     with registry.borrow_resident(resident_id) as model:
         tokens = model.tokenizer(PROBE, return_tensors="pt").to(model.model.device)
-        (seconds,) = registry.batcher.submit(object(), [tokens], lambda alone: [_time(model, *alone)])
+        passes = (_time_alone(model, tokens, registry, cancel) for _ in range(RUNS + 1))
+        _, *seconds = passes  # the first pass, which warms up, is not counted
         config = model.model.config
         return Diagnosis(
             architecture=type(model.model).__name__,
@@ -63,19 +69,21 @@ def _labels(model: LoadedModel) -> tuple[str, ...]:
     return tuple(model.model.config.id2label.values()) if has_head else ()
 
 
-def _time(model: LoadedModel, tokens: dict[str, object]) -> list[float]:
-    """Return RUNS timings; the first pass, which warms up, is not counted."""
+def _time_alone(model: LoadedModel, tokens: Any, registry: Registry, cancel: CancelToken | None) -> float:
+    """Return the seconds of one pass; whoever waits for the compute thread computes between two of them."""
+    (seconds,) = registry.batcher.submit(object(), [tokens], lambda alone: [_time(model, *alone)], cancel=cancel)
+    return float(seconds)
+
+
+def _time(model: LoadedModel, tokens: Any) -> float:
     import torch
 
     halves = bool(getattr(model.model.config, "is_encoder_decoder", False))
     reader = model.model.get_encoder() if halves else model.model
-    seconds = []
     with torch.inference_mode():
-        for _ in range(RUNS + 1):
-            started = time.perf_counter()
-            _synchronise(reader(**tokens))
-            seconds.append(time.perf_counter() - started)
-    return seconds[1:]
+        started = time.perf_counter()
+        _synchronise(reader(**tokens))
+        return time.perf_counter() - started
 
 
 def _synchronise(output: object) -> None:

@@ -71,7 +71,7 @@ def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
 
     def _diagnosis(visit: Visit, resident: str) -> tuple[str, Any, Any]:
         """Look into a loaded model: parameters, vocabulary, longest input, and the median latency of 20 passes."""
-        return _show_diagnosis(diagnose(resident, atelier.registry), visit)
+        return _show_diagnosis(diagnose(resident, atelier.registry, visit.cancel), visit)
 
     quiet = {"queue": False, "show_progress": "hidden"}
     look_up(timer.tick, _ledger, Endpoint("models_ledger", {}, [ledger, ledger_json]), **quiet)

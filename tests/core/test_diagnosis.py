@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.catalogue import Catalogue
 from core.diagnosis import PROBE, RUNS, diagnose
-from core.errors import UnknownName
+from core.errors import Cancelled, UnknownName
+from core.events import CancelToken
 from core.hub import Hub
 from core.loading import Loader
 from core.registry import Registry
@@ -59,6 +65,55 @@ def test_an_encoder_decoder_is_timed_by_its_encoder(registry: Registry, tmp_path
     transformers.BartForConditionalGeneration(config).save_pretrained(folder)
     found = diagnose(resident(registry, folder, "summarization"), registry)
     assert (found.architecture, found.labels, found.layers) == ("BartForConditionalGeneration", (), 2)
+
+
+def passes_of(registry: Registry, at_pass: Callable[[int], None]) -> Any:
+    """Tell `at_pass` the number of each forward pass of the model in memory, from within it; returns the counter."""
+    count = itertools.count(1)
+    with registry.borrow_resident(registry.ledger()[0].id) as loaded:
+        return loaded.model.register_forward_hook(lambda *_: at_pass(next(count)))
+
+
+def test_others_compute_between_two_passes(registry: Registry, tmp_path: Path) -> None:
+    """Who asks during a diagnosis waits for one pass, not for all of them."""
+    found = resident(registry, tiny_bert(tmp_path / "tiny"), "text-classification")
+    order: list[str] = []
+
+    def at_pass(number: int) -> None:
+        order.append("pass")
+        if number == 3:
+            ask = threading.Thread(target=registry.batcher.submit, args=("other", [1], other))
+            ask.start()
+            asked.append(ask)
+            while not registry.batcher._waiting:
+                time.sleep(0.001)
+
+    def other(items: Sequence[int]) -> Sequence[int]:
+        order.append("other")
+        return items
+
+    asked: list[threading.Thread] = []
+    passes_of(registry, at_pass)
+    diagnose(found, registry)
+    asked[0].join(60)
+    assert order == [*["pass"] * 3, "other", *["pass"] * (RUNS - 2)]
+
+
+def test_a_diagnosis_stops_after_the_pass_that_runs(registry: Registry, tmp_path: Path) -> None:
+    """A cancelled diagnosis computes nothing more, and gives its model back."""
+    found = resident(registry, tiny_bert(tmp_path / "tiny"), "text-classification")
+    cancel, passed = CancelToken(), list[int]()
+
+    def at_pass(number: int) -> None:
+        passed.append(number)
+        if number == 3:
+            cancel.cancel()
+
+    passes_of(registry, at_pass)
+    with pytest.raises(Cancelled):
+        diagnose(found, registry, cancel)
+    assert passed == [1, 2, 3]
+    assert registry.ledger()[0].borrowed == 0
 
 
 def test_a_model_that_was_released_is_not_loaded_again(registry: Registry, tmp_path: Path) -> None:
