@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from core.devices import Hardware
 from core.errors import InvalidInput, NotEnoughMemory
 from core.loading import Preview
-from core.placement import ModelFacts, Placement, Wish, plan
+from core.placement import ModelFacts, Placement, Wish, Working, plan
 from core.words import Sentence
 
 
@@ -71,7 +71,7 @@ def forecast(preview: Preview, wish: Wish, situation: Situation) -> Forecast:
     return Forecast(preview, room.placement, None, tuple(one.name for one in room.goes))
 
 
-def find_room(facts: ModelFacts, wish: Wish, situation: Situation, working_bytes: int = 0) -> Room:
+def find_room(facts: ModelFacts, wish: Wish, situation: Situation, working_bytes: int | Working = 0) -> Room:
     """Return the best placement and the fewest of the oldest idle models that must go for it.
 
     An idle model goes before a slower way is taken, and none goes where even all of them would not be enough: then

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
+from typing import cast
 
 from core.catalogue import ModelSpec
+from core.devices import Device, Kind
 from core.forecast import Idle
 from core.loading import LoadedModel, ModelFiles, auto_class_name
-from core.placement import ModelFacts, Placement
+from core.model_facts import ModelFacts, Needs, Working
+from core.placement import Placement
+from core.prediction import Way, working_bytes
 from core.words import Sentence, in_bytes
 
 
@@ -89,6 +93,7 @@ class Entry:
     loaded: LoadedModel
     predicted_bytes: int
     measured_bytes: int
+    facts: ModelFacts
     borrowed: int = 1
     """Whoever loads it has it."""
     last_used: float = field(default_factory=time.monotonic)
@@ -97,6 +102,14 @@ class Entry:
     def as_idle(self) -> Idle:
         """What the planner must know of it."""
         return Idle(self.key.id, self.key.name, self.key.device, self.measured_bytes)
+
+    def bytes_for(self, working: int | Needs) -> int:
+        """Return what a use takes beside the weights, where and how this model runs; 0 = the rule of thumb."""
+        if not callable(working) and working:
+            return working
+        kind, _, index = self.key.device.partition(":")
+        way = Way(Device(cast("Kind", kind), int(index or 0), kind, 0, 0), self.key.dtype, self.key.attention)
+        return working_bytes(self.facts, working(self.facts) if callable(working) else Working(), way)
 
     @property
     def in_words(self) -> str:

@@ -32,6 +32,10 @@ __all__ = [
 ]
 
 
+USUAL_POSITIONS = 512
+"""Longest input in tokens of a model whose configuration does not tell."""
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A model ready to answer, with everything that its results must name."""
@@ -143,7 +147,7 @@ def _tokenizer(spec: ModelSpec, files: ModelFiles) -> Any:
 
 def longest_input(tokenizer: Any, config: Any) -> int:
     """Return the longest input in tokens: the tokenizer's word, bounded by the position table."""
-    positions = getattr(config, "max_position_embeddings", None) or 512
+    positions = getattr(config, "max_position_embeddings", None) or USUAL_POSITIONS
     if getattr(config, "model_type", "") in {"roberta", "xlm-roberta", "camembert", "mpnet"}:
         positions -= 2  # these models keep the first two positions for padding
     return min(int(tokenizer.model_max_length), int(positions))

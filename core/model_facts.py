@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class ModelFacts:
     hidden_size: int = 0
     layers: int = 0
     heads: int = 0
+    positions: int = 0
+    """Longest input in tokens that the configuration names."""
     embedding_parameters: int = 0
     """Parameters that quantisation leaves alone."""
     largest_component_parameters: int = 0
@@ -75,11 +77,17 @@ class Working:
     images: int = 1
     vae_tile_share: float = 1.0
     """Part of one image that one tile holds."""
+    at_least_usual: bool = False
+    """Plan for no less than the rule of thumb: a model is placed once, and larger requests will follow."""
 
     @property
     def known(self) -> bool:
         """False where the planner must fall back to its rule of thumb."""
         return bool(self.fixed_bytes or self.forward_values or self.attention_values or self.vae_values)
+
+
+Needs = Callable[[ModelFacts], Working]
+"""What one use of a model will hold beside its weights, once the model is known."""
 
 
 def facts_from_config(config: Mapping[str, Any], parameters: int = 0, stored_bytes: int = 0) -> ModelFacts:
@@ -96,6 +104,7 @@ def facts_from_config(config: Mapping[str, Any], parameters: int = 0, stored_byt
         hidden_size=hidden,
         layers=_first(inner, "num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers"),
         heads=_first(inner, "num_attention_heads", "num_heads", "n_head", "n_heads", "encoder_attention_heads"),
+        positions=_first(inner, "max_position_embeddings", "n_positions"),
         embedding_parameters=_first(inner, "vocab_size") * hidden * tables,
     )
 

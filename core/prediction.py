@@ -50,7 +50,7 @@ class Part:
 
 def predict(facts: ModelFacts, working: Working, way: Way) -> tuple[Part, Part]:
     """Return the bytes that `way` takes on its device (or its devices together)."""
-    return Part("weights", weight_bytes(facts, way)), Part("working", _working_bytes(facts, working, way))
+    return Part("weights", weight_bytes(facts, way)), Part("working", working_bytes(facts, working, way))
 
 
 def total(parts: tuple[Part, ...]) -> int:
@@ -86,12 +86,15 @@ def holds_all_scores(way: Way) -> bool:
     return _scores_held(way) == 1.0
 
 
-def _working_bytes(facts: ModelFacts, working: Working, way: Way) -> int:
+def working_bytes(facts: ModelFacts, working: Working, way: Way) -> int:
+    """Return the bytes that are needed beside the weights."""
+    usual = int(RULE_OF_THUMB * all_weight_bytes(facts, way.dtype))
     if not working.known:
-        return int(RULE_OF_THUMB * all_weight_bytes(facts, way.dtype))
+        return usual
     forward = working.forward_values + working.attention_values * _scores_held(way)
     decoding = working.vae_values * _decoded_at_once(working, way)
-    return working.fixed_bytes + int(BYTES_PER_NUMBER[way.dtype] * max(forward, decoding))
+    needed = working.fixed_bytes + int(BYTES_PER_NUMBER[way.dtype] * max(forward, decoding))
+    return max(needed, usual) if working.at_least_usual else needed
 
 
 def _scores_held(way: Way) -> float:

@@ -19,6 +19,7 @@ from core.hardware import Watch, used_bytes
 from core.ledger import Entry, Freed, ModelKey, Resident
 from core.loading import LoadedModel, ModelFiles, ModelLoader, Report
 from core.memory import ran_out
+from core.model_facts import Needs, Working
 from core.placement import ModelFacts, Placement, Wish
 from core.shelf import Shelf
 from core.unload import is_gone, let_go
@@ -33,9 +34,13 @@ LINGER_SECONDS = 2.0  # how long an unload waits for threads that are just leavi
 @dataclass(frozen=True)
 class _Request:
     spec: ModelSpec
-    working_bytes: int
+    working: int | Needs
     cancel: CancelToken
     report: Report | None
+
+    def to_plan(self, facts: ModelFacts) -> int | Working:
+        """Return what the planner must keep free beside the weights; a model is placed once, for larger uses, too."""
+        return replace(self.working(facts), at_least_usual=True) if callable(self.working) else self.working
 
     def tell(self, phase: str) -> None:
         """Say what goes on, where nobody knows how long it takes."""
@@ -73,15 +78,16 @@ class Registry:
     def borrow(
         self,
         spec: ModelSpec,
-        working_bytes: int = 0,
+        working: int | Needs = 0,
         cancel: CancelToken | None = None,
         report: Report | None = None,
     ) -> Iterator[LoadedModel]:
         """Lend the model, loading it first if need be; it cannot be evicted until the block ends.
 
-        `working_bytes`: memory beside the weights that must be free for this use (0 = the planner's rule of thumb).
+        `working`: what this use needs beside the weights, in bytes or as it follows from the model's facts (0 = the
+        planner's rule of thumb); raises NotEnoughMemory, with the numbers, if that is not to be had.
         """
-        entry = self._take(_Request(spec, working_bytes, cancel or CancelToken(), report))
+        entry = self._take(_Request(spec, working, cancel or CancelToken(), report))
         with self._lent(entry) as model:
             yield model
 
@@ -160,12 +166,12 @@ class Registry:
                 if loading is None:
                     mine = self._loading[request.spec] = Future()
             if loading is None:
-                return self._load_for_everybody(request, mine)
+                entry = self._load_for_everybody(request, mine)
+                break
             request.tell("load")
             _wait(loading, request.cancel)
             request.tell("compute")
-        if request.working_bytes:
-            self._make_room_to_work(entry, request)
+        self._make_room_to_work(entry, request)
         return entry
 
     def _known(self, spec: ModelSpec) -> Entry | None:
@@ -206,7 +212,9 @@ class Registry:
                 return shared
             loaded = self._load_here(request, files, facts)
             key = ModelKey.of(spec, files, facts, loaded.placement)
-            return self._put_on_the_books(Entry(key, loaded, loaded.placement.predicted_bytes, loaded.tensor_bytes))
+            return self._put_on_the_books(
+                Entry(key, loaded, loaded.placement.predicted_bytes, loaded.tensor_bytes, facts)
+            )
 
     def _put_on_the_books(self, fresh: Entry) -> Entry:
         """Keep what was loaded; where memory ran out and led to a model that is here already, borrow that one."""
@@ -217,7 +225,7 @@ class Registry:
 
     def _load_here(self, request: _Request, files: ModelFiles, facts: ModelFacts) -> LoadedModel:
         """Load where there is room; if memory runs out against the plan, let idle neighbours go, once, and say so."""
-        spec, working = request.spec, request.working_bytes
+        spec, working = request.spec, request.to_plan(facts)
         placement = self._make_room(spec, facts, working)
         try:
             return self._try_to_load(spec, files, placement)
@@ -272,29 +280,38 @@ class Registry:
             entry.borrowed += here
             return here
 
-    def _make_room(self, spec: ModelSpec, facts: ModelFacts, working_bytes: int) -> Placement:
+    def _make_room(self, spec: ModelSpec, facts: ModelFacts, working: int | Working) -> Placement:
         """Plan; let one idle model go at a time, and read the memory again after each."""
         while True:
-            room = self._find_room(spec, facts, working_bytes)
+            room = self._find_room(spec, facts, working)
             if not room.goes:
                 return room.placement
             self._evict(room.goes[0].id)
 
-    def _find_room(self, spec: ModelSpec, facts: ModelFacts, working_bytes: int) -> Room:
+    def _find_room(self, spec: ModelSpec, facts: ModelFacts, working: int | Working) -> Room:
         try:
-            return find_room(facts, spec.wish, self._situation(), working_bytes)
+            return find_room(facts, spec.wish, self._situation(), working)
         except NotEnoughMemory as problem:
             raise self._shelf.short_of_memory(problem.sentence) from problem
 
     def _make_room_to_work(self, entry: Entry, request: _Request) -> None:
-        """Let idle neighbours go until a borrowed model has its working memory; gives it back if that cannot be."""
+        """Let idle neighbours go until a borrowed model has its working memory; gives it back if that cannot be.
+
+        A usual use, for which the plan kept room, asks nobody; only one that finds too little waits while others load.
+        """
         try:
+            needed = entry.bytes_for(request.working)
+            if needed <= entry.bytes_for(0) or needed <= self._free_on(entry.key.device):
+                return
             with self._alone(request.cancel):
-                while (free := self._probe().device(entry.key.device).free_bytes) < request.working_bytes:
-                    self._evict(self._neighbour(entry, request.working_bytes, free).id)
+                while (free := self._free_on(entry.key.device)) < needed:
+                    self._evict(self._neighbour(entry, needed, free).id)
         except BaseException:
             self._give_back(entry)
             raise
+
+    def _free_on(self, device: str) -> int:
+        return self._probe().device(device).free_bytes
 
     def _neighbour(self, entry: Entry, needed: int, free: int) -> Idle:
         """Return the idle model that goes next on the entry's device; raises NotEnoughMemory if there is none."""

@@ -80,6 +80,12 @@ def test_attention_scores_grow_with_the_square_of_the_length() -> None:
     assert long.forward_values == 2 * short.forward_values
 
 
+def test_the_longest_input_is_read() -> None:
+    """The number of positions is read under its usual name and under GPT-2's; without one it is unknown."""
+    named = [{"max_position_embeddings": 512}, {"n_positions": 1024}, {}]
+    assert [facts_from_config(config).positions for config in named] == [512, 1024, 0]
+
+
 def test_a_writing_model_keeps_a_cache() -> None:
     """A decoder's working memory holds keys and values of every layer."""
     encoder, decoder = ModelFacts(hidden_size=8, layers=3), ModelFacts(kind="decoder", hidden_size=8, layers=3)

@@ -24,6 +24,7 @@ from core.events import CancelToken, Progress
 from core.hub import Hub
 from core.loading import LoadedModel, Loader
 from core.memory import resident_bytes
+from core.model_facts import Working
 from core.model_files import ModelFiles, Preview
 from core.placement import ModelFacts, Placement, Wish
 from core.registry import Freed, Registry
@@ -420,11 +421,11 @@ def test_working_memory_is_found_for_a_resident_model() -> None:
     """A big request on a model that is already here lets idle neighbours go, or is refused and given back."""
     registry = scripted(ScriptedLoader({"a": 300 * MB, "b": 300 * MB}))
     use(registry, "a", "b")
-    with registry.borrow(spec("a"), working_bytes=600 * MB):
+    with registry.borrow(spec("a"), working=600 * MB):
         assert names(registry) == ["a"]
         with (
             pytest.raises(NotEnoughMemory, match=r"700\.0 MB are free"),
-            registry.borrow(spec("a"), working_bytes=800 * MB),
+            registry.borrow(spec("a"), working=800 * MB),
         ):
             pass
     assert registry.ledger()[0].borrowed == 0
@@ -435,11 +436,57 @@ def test_working_memory_counts_when_a_model_is_loaded() -> None:
     loader = ScriptedLoader({"a": 300 * MB, "b": 300 * MB})
     registry = scripted(loader)
     use(registry, "a")
-    with pytest.raises(NotEnoughMemory), registry.borrow(spec("b"), working_bytes=800 * MB):
+    with pytest.raises(NotEnoughMemory), registry.borrow(spec("b"), working=800 * MB):
         pass
     assert (names(registry), loader.loads) == (["a"], ["a"])
-    with registry.borrow(spec("b"), working_bytes=600 * MB):
+    with registry.borrow(spec("b"), working=600 * MB):
         assert names(registry) == ["b"]
+
+
+def takes(megabytes: int) -> Callable[[ModelFacts], Working]:
+    """Need so much beside the weights, whatever the model."""
+    return lambda _: Working(fixed_bytes=megabytes * MB)
+
+
+def test_working_memory_may_follow_from_the_facts() -> None:
+    """A need that only the model's facts tell is refused in numbers before a load, and on a model that is here."""
+    loader = ScriptedLoader({"a": 300 * MB})
+    registry = scripted(loader)
+    with pytest.raises(NotEnoughMemory, match=r"1\.1 GB.*1\.0 GB"), registry.borrow(spec("a"), working=takes(800)):
+        pass
+    assert loader.loads == []
+    with registry.borrow(spec("a"), working=takes(600)) as model:
+        del model
+    wanted = spec("a", wish=Wish(dtype="float32"))  # another spec, the same model
+    for one in (spec("a"), wanted):
+        with pytest.raises(NotEnoughMemory, match=r"800\.0 MB.*700\.0 MB are free"), registry.borrow(one, takes(800)):
+            pass
+    assert [(row.name, row.borrowed) for row in registry.ledger()] == [("a", 0)]
+    assert loader.loads == ["a"]
+
+
+def test_a_small_use_is_planned_as_the_forecast_says_and_asks_nobody_later() -> None:
+    """A use below the rule of thumb changes no plan, and on a model that is here nobody looks at the machine for it."""
+    registry = scripted(ScriptedLoader({"a": 300 * MB}))
+    predicted = registry.forecast(spec("a")).placement
+    with registry.borrow(spec("a"), takes(1)) as model:
+        assert predicted
+        assert model.placement.predicted_bytes == predicted.predicted_bytes == 360 * MB
+        del model
+    looks = registry._probe.looks
+    with registry.borrow(spec("a"), takes(60)):
+        assert registry._probe.looks == looks
+
+
+def test_a_use_that_fits_does_not_wait_for_a_load() -> None:
+    """While another model is being loaded, a large use of one that is here is lent at once if there is room."""
+    loader = ScriptedLoader({"a": 300 * MB})
+    registry = scripted(loader)
+    use(registry, "a")
+    assert registry._one_load.acquire(timeout=20)  # somebody loads
+    with registry.borrow(spec("a"), takes(600)) as model:
+        assert model.spec.name == "a"
+    registry._one_load.release()
 
 
 def test_specs_that_mean_the_same_share_one_model() -> None:

@@ -13,7 +13,7 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Lane, tokenize, with_notes
+from core.tasks.text.encoder import BYTES_A_TOKEN, INTERACTIVE, Lane, borrow, tokenize, with_notes
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder
 from core.words import Sentence, say
@@ -90,7 +90,8 @@ def map_attention(settings: AttentionSettings, registry: Registry, lane: Lane = 
     """Run the model once and return its attention weights; raises InvalidInput, ModelError or HubError in words."""
     started = time.perf_counter()
     spec = replace(settings, attention="eager").spec(registry, TASK)
-    with registry.borrow(spec, cancel=lane.cancel, report=lane.report) as model:
+    shown = (settings.text + settings.text_pair)[: MOST_TOKENS * BYTES_A_TOKEN]
+    with borrow(registry, spec, [shown], lane) as model:
         encoder = as_encoder(model)
         texts = tuple(filter(None, (settings.text, settings.text_pair.strip() and settings.text_pair)))
         pieces = _tokens(encoder, texts)

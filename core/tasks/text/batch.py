@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import shutil
 import time
@@ -33,7 +34,7 @@ from core.tasks.text.batch_results import (
     status_counts,
     write_summary,
 )
-from core.tasks.text.encoder import Lane
+from core.tasks.text.encoder import Lane, borrow
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.row_tasks import ROW_TASKS
 
@@ -85,12 +86,17 @@ def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -
     shutil.copyfile(upload, job.result_folder / f"{INPUT_NAME}{upload.suffix.lower()}")  # Gradio sweeps its own
     lane = Lane(background=True, cancel=job.cancel, report=job.report)
     try:
-        with registry.borrow(settings.spec(registry, settings.task), cancel=lane.cancel, report=lane.report) as model:
+        with borrow(registry, settings.spec(registry, settings.task), _longest(texts), lane) as model:
             worker = _Worker(job, settings, column, registry, model, lane)
             _work_through(job, worker, table, texts)
     finally:
         collect(job.result_folder, settings.task)
     _refuse_nothing_answered(read_rows(job.result_folder))
+
+
+def _longest(texts: Sequence[Any]) -> list[str]:
+    """Return the longest texts, as many as may be computed together."""
+    return heapq.nlargest(ROWS_AT_ONCE, (str(cell) for cell in texts if not _is_blank(cell)), key=len)
 
 
 def _refuse_nothing_answered(rows: Sequence[Row]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from core.batching import LARGEST_BATCH
+from core.catalogue import ModelSpec
 from core.events import CancelToken
-from core.loading import LoadedModel, Report
+from core.loading import USUAL_POSITIONS, LoadedModel, Report
+from core.model_facts import ModelFacts, Needs, Working, text_working
 from core.provenance import Provenance
 from core.registry import Registry
 from core.words import Sentence, say
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 TOKENS_AT_ONCE = 2048
 """Padded tokens in one forward pass: enough to fill two cores, little enough to stay in their caches."""
+
+BYTES_A_TOKEN = 4
+"""What one token stands for, about, in bytes of UTF-8: four letters, or a little more than one Chinese character."""
 
 _TOKENIZING = threading.Lock()
 """Truncation is a state of the tokenizer, set before each call: of two threads at once, one gets the other's cut."""
@@ -55,6 +60,35 @@ INTERACTIVE = Lane()
 
 Read = Callable[[Any, "torch.Tensor"], Sequence[Any]]
 """(model output, attention mask (batch, length)) → one value a text."""
+
+
+@contextmanager
+def borrow(
+    registry: Registry, spec: ModelSpec, texts: Iterable[str], lane: Lane, beams: int = 1
+) -> Iterator[LoadedModel]:
+    """Lend the model, with memory for the largest pass over `texts`: every text task comes to its model this way.
+
+    Raises NotEnoughMemory, with the numbers, before that pass fills what is free.
+    """
+    with registry.borrow(spec, needs(tuple(texts), beams), lane.cancel, lane.report) as model:
+        yield model
+
+
+def needs(texts: Sequence[str], beams: int = 1) -> Needs:
+    """Return what the largest pass over `texts` holds, by an estimate of their tokens and packed as `forward` does it.
+
+    What is longer than the model reads counts as several pieces; only models that write have `beams`.
+    """
+    tokens = [len(one.encode()) // BYTES_A_TOKEN + 1 for one in texts]
+
+    def working(facts: ModelFacts) -> Working:
+        longest = facts.positions or USUAL_POSITIONS
+        lengths = [min(longest, count - start) for count in tokens for start in range(0, count, longest)]
+        sizes = [(len(group), lengths[group[0]]) for group in pack(lengths)]
+        batch, length = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+        return text_working(facts, batch * (1 if facts.kind == "encoder" else beams), length)
+
+    return working
 
 
 def tokenize(model: LoadedModel, *columns: Sequence[str], **options: Any) -> Any:

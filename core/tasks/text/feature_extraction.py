@@ -13,7 +13,7 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, cut_note, encode, forward, with_notes
+from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, borrow, cut_note, encode, forward, with_notes
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder, cosines, embed, read_tokens, unit_length
 from core.words import Sentence, say
@@ -89,7 +89,7 @@ def extract_features(
     """Embed every line, and the query if there is one; raises InvalidInput, ModelError or HubError in words."""
     started = time.perf_counter()
     lines, query = settings.lines, settings.query.strip()
-    with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
+    with borrow(registry, settings.spec(registry, TASK), [*lines, query], lane) as model:
         encoder = as_encoder(model)
         encoded = encode(encoder, [*lines, query] if query else lines)
         tokens = _token_vectors(registry, encoder, encoded[: len(lines)], lane) if settings.pooling == NONE else None

@@ -22,7 +22,7 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Lane, forward, read_span_logits, tokenize
+from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, forward, read_span_logits, tokenize
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.windows import Cut, Window, windows
 
@@ -105,7 +105,7 @@ def answer_question(
     """Answer one question from one context; raises InvalidInput, ModelError or HubError in words."""
     started = time.perf_counter()
     pairs = [(settings.question, settings.context)]
-    with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
+    with borrow(registry, settings.spec(registry, TASK), [f"{settings.question} {settings.context}"], lane) as model:
         answers = _answers(pairs, settings, registry, model, lane)[0]
         provenance = model.provenance(time.perf_counter() - started)
     return QuestionAnswering(answers, settings.top_k, provenance)

@@ -15,7 +15,7 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Lane, encode, with_notes
+from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, encode, with_notes
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder, cosines, embed, unit_length
 from core.tasks.text.sentences import Span, split_sentences
@@ -93,7 +93,7 @@ class _Shortened:
 def summarize(settings: SummarizationSettings, registry: Registry, lane: Lane = INTERACTIVE) -> Summary:
     """Shorten one text; raises InvalidInput, ModelError, HubError or Cancelled in words."""
     started = time.perf_counter()
-    with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
+    with borrow(registry, settings.spec(registry, TASK), [settings.text], lane, settings.num_beams or 1) as model:
         made = _shorten(settings.text, settings, registry, model, lane)
         provenance = model.provenance(time.perf_counter() - started)
     return Summary(made.text, made.picked, with_notes(provenance, made.notes), made.notes)

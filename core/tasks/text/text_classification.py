@@ -12,7 +12,7 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Lane, cut_note, encode, forward, read_logits, with_notes
+from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, cut_note, encode, forward, read_logits, with_notes
 from core.tasks.text.label_score import LabelScore
 from core.tasks.text.options import ModelOptions
 from core.words import Sentence
@@ -51,7 +51,7 @@ def classify_text(
 ) -> TextClassification:
     """Label one text; raises InvalidInput, ModelError or HubError in words."""
     started = time.perf_counter()
-    with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
+    with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
         encoded = encode(model, [settings.text])
         scores = _scores(registry, model, encoded, settings, lane)[0]
         note = cut_note(model, encoded)

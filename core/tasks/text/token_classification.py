@@ -13,7 +13,7 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Lane, forward, read_token_logits, with_notes
+from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, forward, read_token_logits, with_notes
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.windows import Cut, Window, windows
 from core.words import Sentence, say
@@ -88,7 +88,7 @@ def classify_tokens(
 ) -> TokenClassification:
     """Find the entities of one text; raises InvalidInput, ModelError or HubError in words."""
     started = time.perf_counter()
-    with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
+    with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
         entities = _entities([settings.text], settings, registry, model, lane)[0]
         notes = tuple(_notes(model, settings.aggregation_strategy))
         provenance = model.provenance(time.perf_counter() - started)

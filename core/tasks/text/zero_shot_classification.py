@@ -19,6 +19,7 @@ from core.tasks.text.encoder import (
     INTERACTIVE,
     Encoded,
     Lane,
+    borrow,
     cut_note,
     encode,
     forward,
@@ -102,7 +103,9 @@ def classify_zero_shot(
 ) -> ZeroShotClassification:
     """Score each label for one text; raises InvalidInput, ModelError or HubError in words."""
     started = time.perf_counter()
-    with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
+    with borrow(
+        registry, settings.spec(registry, TASK), [f"{settings.text} {one}" for one in settings.hypotheses], lane
+    ) as model:
         encoded = _encode(model, [settings.text], settings.hypotheses)
         scores = _scores(registry, model, encoded, settings, lane)[0]
         note = cut_note(model, encoded)
