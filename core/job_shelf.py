@@ -40,7 +40,7 @@ class _Finished:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class JobShelf:
     """The folder that holds one folder per job, named by its id; names with a dot are half added or half removed."""
 
     folder: Path

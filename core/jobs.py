@@ -19,7 +19,7 @@ from typing import Any
 
 from core.errors import Busy, DiskFull, UnknownName
 from core.job_folder import Carrier, Ending, JobFolder, ProcessMark, Record, Snapshot, State, interrupted_ending
-from core.job_shelf import Shelf, Swept, is_job_id
+from core.job_shelf import JobShelf, Swept, is_job_id
 from core.job_views import ANYBODY, Adopted, Following, JobView, Owner, belongs, digest, end_of, installed_versions
 from core.job_work import JobHandle, StopToken, Work, carry, disk_is_full, end_untouched, to_json, write_ending
 from core.redaction import Redactor
@@ -58,7 +58,7 @@ class Jobs:
     ) -> None:
         """Use `folder`, created with the first job; `sweep` keeps finished jobs within both limits."""
         self._here = ProcessMark.here()
-        self._shelf = Shelf(folder, self._here, quota_bytes, keep_days)
+        self._shelf = JobShelf(folder, self._here, quota_bytes, keep_days)
         self._most_waiting = most_waiting
         self._lock = threading.Lock()
         self._line: deque[_Task] = deque()

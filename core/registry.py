@@ -21,7 +21,7 @@ from core.loading import LoadedModel, ModelFiles, ModelLoader, Report
 from core.memory import ran_out
 from core.model_facts import Needs, Working
 from core.placement import ModelFacts, Placement, Wish
-from core.shelf import Shelf
+from core.shelf import ModelShelf
 from core.unload import is_gone, let_go
 from core.words import in_bytes, say
 
@@ -63,7 +63,7 @@ class Registry:
         self._loader = loader
         self._probe = probe or Watch()
         self._budget_bytes = budget_bytes
-        self._shelf = Shelf()
+        self._shelf = ModelShelf()
         self._lock = self._shelf.lock  # never held while something loads; _one_load, where both, is taken first
         self._one_load = threading.Lock()
         self._keys: dict[ModelSpec, ModelKey] = {}

@@ -19,7 +19,7 @@ class Leaving:
     model: weakref.ref[object]
 
 
-class Shelf:
+class ModelShelf:
     """The books: every byte of a model is on them until the model is gone."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ import pytest
 from core.errors import Busy, Cancelled, InvalidInput, UnknownName
 from core.events import Progress
 from core.job_folder import Carrier, JobFolder, ProcessMark, Record
-from core.job_shelf import Shelf, Swept
+from core.job_shelf import JobShelf, Swept
 from core.jobs import ANYBODY, MOST_WAITING_EACH, JobHandle, Jobs, State
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -955,7 +955,7 @@ def carried(jobs: Jobs, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[
     """Put a job on the shelf as a server would, and let a process of its own carry it."""
     here = ProcessMark.here()
     record = Record("f" * 32, "training", {}, {}, Carrier.PROCESS, here, time.time())
-    folder = Shelf(tmp_path / "jobs", here, 0, 0).add(record)
+    folder = JobShelf(tmp_path / "jobs", here, 0, 0).add(record)
     assert jobs.state(record.id) is State.QUEUED
     child = subprocess.Popen([sys.executable, "-c", WORKER, str(folder.path)], cwd=PROJECT, stdin=subprocess.PIPE)
     until(lambda: jobs.follow(record.id).events)
