@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -28,7 +29,7 @@ LEDGER_REFRESH_SECONDS = 2.0
 
 
 def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
-    """Lay out ledger, plan and diagnosis, and wire them."""
+    """Lay out ledger, plan and diagnosis, and wire them; the tabs beside this one are there already."""
     ledger = gr.HTML(label="view", elem_id="models-ledger")
     ledger_json = gr.JSON(label="result", visible=False)
     with gr.Row():
@@ -56,8 +57,12 @@ def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
         return _show_ledger(atelier, visit)
 
     def _choices(_: Visit) -> tuple[Any, Any]:
-        """Offer the models in memory, and keep looking while this tab was opened."""
+        """Offer the models in memory, and keep looking while this tab is open."""
         return _resident_choices(atelier), gr.Timer(active=True)
+
+    def _left(_: Visit) -> Any:
+        """Look no more: another tab was opened."""
+        return gr.Timer(active=False)
 
     def _unload(visit: Visit, resident: str) -> tuple[str, Any]:
         """Unload one idle model by its id in the ledger; returns the bytes measured as freed."""
@@ -77,12 +82,19 @@ def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
     look_up(timer.tick, _ledger, Endpoint("models_ledger", {}, [ledger, ledger_json]), **quiet)
     look_up(tab.select, _ledger, Endpoint("models_opened", {}, [ledger, ledger_json], public=False), **quiet)
     look_up(tab.select, _choices, Endpoint("models_choices", {}, [resident, timer], public=False), **quiet)
+    look_up(partial(gr.on, _siblings(tab)), _left, Endpoint("models_left", {}, [timer], public=False), **quiet)
     look_up(resident.focus, _choices, Endpoint("models_choices_again", {}, [resident, timer], public=False), **quiet)
     look_up(unload.click, _unload, Endpoint("models_unload", {"resident": resident}, [freed, freed_json]))
     look_up(unload_all.click, _unload_all, Endpoint("models_unload_all", {}, [freed, freed_json]))
     compute(
         diagnosis.click, _diagnosis, Endpoint("model_diagnosis", {"resident": resident}, [diagnosed, *diagnosed_json])
     )
+
+
+def _siblings(tab: gr.Tab) -> list[Any]:
+    """Return the events of opening another tab."""
+    tabs: Any = tab.parent
+    return [other.select for other in tabs.children if other is not tab]
 
 
 def _build_plan(atelier: Atelier) -> None:

@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from core.words import dictionary, say
+from tabs.models import LEDGER_REFRESH_SECONDS
 from tests.browser.steps import PATIENCE, choose_example, expect_answer, expect_dialog, open_tab, press_run
 
 STARTER = "starter/sentiment"
@@ -68,6 +69,26 @@ def test_a_plan_for_nonsense_is_refused_in_words(page: Page) -> None:
     model.press("Enter")
     press_run(page, "model_plan")
     expect_dialog(page, str(say("error.bad_model_name", name="no such; model")))
+
+
+def test_nobody_looks_into_a_tab_that_was_left(page: Page) -> None:
+    """The ledger is asked again and again while its tab is open, and not once another tab is; coming back, it is."""
+    ask = re.compile(r"/gradio_api/(run|queue|call)/")
+    open_tab(page, "tab.models")
+    for _ in range(2):
+        with page.expect_request(ask, timeout=PATIENCE):
+            pass
+    with page.expect_response(ask):
+        open_tab(page, "tab.text")
+    page.wait_for_timeout(1_000)  # what was on its way arrives
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3_000 * LEDGER_REFRESH_SECONDS)
+    assert asked == []
+    open_tab(page, "tab.models")
+    for _ in range(3):
+        with page.expect_request(ask, timeout=PATIENCE):
+            pass
 
 
 def test_the_footer_says_where_models_run(page: Page) -> None:
