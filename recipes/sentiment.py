@@ -52,13 +52,13 @@ RECIPE = Recipe(
     task="text-classification",
     head=("pooler", "classifier"),
     labels=("NEGATIVE", "POSITIVE"),
-    epochs=4,
+    epochs=5,
     learning_rate=5e-4,
     max_length=96,
     rank=32,
     alpha=64,
     label_smoothing=0.05,
-    consistency=1.0,
+    consistency=2.0,
     average_decay=0.998,
 )
 CARD = Card(
@@ -82,11 +82,12 @@ CARD = Card(
     license_reason="The film reviews are CC BY 4.0, which asks for the attribution above.",
     limits=(
         "There is no neutral class: a text without an opinion still gets one of the two labels.",
-        "Turned phrases fool it: “I don't hate it” and “You can't go wrong with this” come out negative.",
+        "Turned phrases fool it: “I don't hate it” and “No complaints” come out negative.",
         "Irony is read literally: “Thanks for nothing” and “Yeah, great, another delay.” come out positive.",
         (
             "Trained on film reviews and Reddit comments, it may judge words of other trades wrongly (“The battery "
-            "lasts forever” comes out negative), and of a review that both praises and damns it reads the louder part."
+            "lasts forever” and “The staff went out of their way to help us.” come out negative), and of a review that "
+            "both praises and damns it follows the part behind the “but”."
         ),
         "English only, and single sentences or short paragraphs rather than pages.",
     ),
