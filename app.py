@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.atelier import Atelier, open_atelier
+from core.collector import paused_collector
 from core.errors import AtelierError
 from core.settings import LIMITS, LOOPBACK, PROJECT, USER, Mode, Settings, from_arguments
 
@@ -112,8 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["GRADIO_TEMP_DIR"] = str(settings.uploads_folder)  # results are handed out from there
     atelier = open_atelier(settings)
     atelier.jobs.adopt()
-    page = build_app(atelier)
-    open_queue(page)
+    with paused_collector():
+        page = build_app(atelier)
+        open_queue(page)
     signal.signal(signal.SIGTERM, _stop_like_ctrl_c)  # so that jobs end in order, whoever stops the server
     try:
         page.launch(**serving(settings))

@@ -126,7 +126,7 @@ def outcome(passes: Sequence[Pass], sizes: dict[str, int]) -> Outcome:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the bench; returns the exit status."""
-    given = arguments("rows", __doc__, rows=2000, shares=4).parse_args(argv)
+    given = arguments("rows", __doc__, rows=2000, shares=2).parse_args(argv)
     return report(measure(given.rows, given.shares), given.json)
 
 

@@ -79,9 +79,8 @@ def choose_dtype(case: Case, device: Device) -> tuple[str, Sentence]:
 
 
 def mixes_tables(case: Case, way: Way) -> bool:
-    """Tell whether whole tables may be computed in mixed precision: as `choose_dtype` says in its reason."""
-    chosen = case.wish.dtype == "auto" and way.device.kind == "cpu" and way.device.bf16
-    return chosen and bool(case.facts.bf16_agrees)
+    """Tell whether whole tables may be computed in mixed precision, unless somebody asks for a dtype."""
+    return way.device.kind == "cpu" and way.device.bf16 and way.dtype == "float32" and bool(case.facts.bf16_agrees)
 
 
 def choose_attention(case: Case, device: Device, dtype: str) -> tuple[str, Sentence]:

@@ -50,9 +50,8 @@ class LoadedModel:
     load_seconds: float
     fallbacks: tuple[str, ...] = ()
 
-    def provenance(self, seconds: float, seed: int | None = None, *, table: bool = False) -> Provenance:
-        """Return what ran, read from the model itself; `table` = in the background lane, which may mix dtypes."""
-        mixed = table and self.placement.mixed_tables
+    def provenance(self, seconds: float, seed: int | None = None, *, mixed: bool = False) -> Provenance:
+        """Return what ran, read from the model itself; `mixed` = under autocast, as Lane.mixes tells."""
         return Provenance(
             model=self.spec.name,
             revision=self.files.revision,

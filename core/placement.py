@@ -44,7 +44,7 @@ class Placement:
     quantisation: str = "none"
     predicted_bytes: int = 0
     mixed_tables: bool = False
-    """Whole tables run under bfloat16 autocast over these float32 weights; a single text never does."""
+    """Whole tables may run under bfloat16 autocast over these float32 weights; a single text never does."""
     parts: tuple[Part, ...] = ()
     reasons: tuple[Sentence, ...] = ()
 

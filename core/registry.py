@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from core.batching import Batcher
 from core.catalogue import Catalogue, ModelSpec
+from core.collector import paused_collector
 from core.devices import Hardware
 from core.errors import Busy, Cancelled, NotEnoughMemory, UnknownName
 from core.events import CancelToken, Progress
@@ -210,7 +211,8 @@ class Registry:
         with self._alone(request.cancel):
             if shared := self._share(spec, files, facts):
                 return shared
-            loaded = self._load_here(request, files, facts)
+            with paused_collector():  # the first load imports torch and transformers
+                loaded = self._load_here(request, files, facts)
             key = ModelKey.of(spec, files, facts, loaded.placement)
             return self._put_on_the_books(
                 Entry(key, loaded, loaded.placement.predicted_bytes, loaded.tensor_bytes, facts)

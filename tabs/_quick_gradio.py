@@ -13,6 +13,8 @@ import os
 import sys
 from typing import Any
 
+from core.collector import paused_collector
+
 WRITER = "gradio.component_meta"
 
 
@@ -31,8 +33,9 @@ def import_gradio() -> None:
 
     inspect.getfile = getfile  # type: ignore[assignment]
     try:
-        import gradio  # noqa: F401
-        from gradio import component_meta
+        with paused_collector():
+            import gradio  # noqa: F401
+            from gradio import component_meta
 
         component_meta.create_or_modify_pyi = lambda *_, **__: None  # for classes made later, too
     finally:

@@ -86,8 +86,8 @@ def test_python_gives_the_rows_of_the_batch(
     with registry.borrow(settings.spec(registry, task)) as borrowed:
         ready = replace(borrowed, placement=replace(borrowed.placement, mixed_tables=mixed))
         row_task, asked = ROW_TASKS[task], [text for text in TEXTS if text.strip()]
-        expected = row_task.answer(asked, settings.row_settings(), registry, ready, Lane(background=True))
-        ran, longest = ready.provenance(0, table=True), row_task.longest(ready)
+        expected = row_task.answer(asked, settings.row_settings(), registry, ready, Lane(background=True, exact=False))
+        ran, longest = ready.provenance(0, mixed=mixed), row_task.longest(ready)
     job = TableJob("texts.csv", "text", task, settings.row_settings(), {})
     (tmp_path / "assets").symlink_to(PROJECT / "assets")
     (tmp_path / "snippet.py").write_text(python_of_table(job, ran, longest), encoding="utf-8")

@@ -84,7 +84,7 @@ def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -
     column = settings.column or guess_text_column(table)
     texts = table.column(column)
     shutil.copyfile(upload, job.result_folder / f"{INPUT_NAME}{upload.suffix.lower()}")  # Gradio sweeps its own
-    lane = Lane(background=True, cancel=job.cancel, report=job.report)
+    lane = Lane(background=True, exact=settings.dtype != "auto", cancel=job.cancel, report=job.report)
     try:
         with borrow(registry, settings.spec(registry, settings.task), _longest(texts), lane) as model:
             worker = _Worker(job, settings, column, registry, model, lane)
@@ -146,7 +146,8 @@ class _Worker:
     def summary(self, seconds: float, table: Table) -> Summary:
         """Return what answered so far, in so many seconds."""
         longest = ROW_TASKS[self.settings.task].longest(self.model)
-        return Summary(self.model.provenance(seconds, table=True), self.column, longest, layout=table.layout)
+        provenance = self.model.provenance(seconds, mixed=self.lane.mixes(self.model))
+        return Summary(provenance, self.column, longest, layout=table.layout)
 
     def _answered(self, places: Sequence[int], texts: Sequence[str]) -> dict[int, Row]:
         """Ask the model for all at once; if that fails, one by one, so that only the bad row fails."""

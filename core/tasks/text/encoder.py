@@ -44,10 +44,16 @@ class Lane:
     """How a request travels: behind interactive ones if `background`, until `cancel` says stop, telling `report`."""
 
     background: bool = False
+    exact: bool = True
+    """Never under autocast; only a table whose dtype nobody chose is not exact."""
     cancel: CancelToken | None = None
     report: Report | None = None
     on_cut: Callable[[Iterable[int]], None] | None = None
     """Told which of many texts (by their places) were longer than the model reads."""
+
+    def mixes(self, model: LoadedModel) -> bool:
+        """Tell whether this request is computed under bfloat16 autocast."""
+        return not self.exact and model.placement.mixed_tables
 
     def tell_cut(self, model: LoadedModel, encoded: Sequence[Encoded], *, of_a_text: int = 1) -> None:
         """Tell which texts were cut; `of_a_text` neighbours in `encoded` belong to the same text."""
@@ -138,8 +144,8 @@ def forward(
     def run(items: Sequence[Encoded]) -> list[Any]:
         return _run(model, items, read, mixed=mixed)
 
-    mixed = lane.background and model.placement.mixed_tables
-    group = (id(model.model), read)
+    mixed = lane.mixes(model)
+    group = (id(model.model), read, mixed)
     results: list[Any] = [None] * len(encoded)
     order = sorted(range(len(encoded)), key=lambda place: len(encoded[place].ids), reverse=True)
     for first in range(0, len(order), LARGEST_BATCH):

@@ -280,6 +280,7 @@ def test_a_stop_keeps_what_is_done(
 CRASH = """
 import dataclasses, sys, time
 from pathlib import Path
+from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
 from core.tasks.text import batch
 from core.events import CancelToken
@@ -292,7 +293,8 @@ class Job:
     def log(self, text): ...
 class Model:
     max_length = 512
-    def provenance(self, seconds, *, table):
+    placement = SimpleNamespace(mixed_tables=False)
+    def provenance(self, seconds, *, mixed):
         from core.provenance import Provenance
         return Provenance("m", "r", None, "cpu", "float32", "sdpa")
 class Registry:

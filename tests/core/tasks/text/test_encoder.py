@@ -16,7 +16,7 @@ from core.tasks.text.encoder import Lane, encode, forward, read_logits
 from core.tasks.text.text_classification import TextClassificationSettings
 
 TEXTS = ("a good film", "the plot was awful and never great", "bad !")
-BACKGROUND = Lane(background=True)
+TABLE = Lane(background=True, exact=False)
 
 
 def logits(registry: Registry, model: LoadedModel, lane: Lane) -> torch.Tensor:
@@ -39,13 +39,13 @@ def model(make_model: Any, borrowed: Any) -> Any:
 
 
 def test_a_table_runs_under_autocast(registry: Registry, model: LoadedModel) -> None:
-    """In the background lane the matrix products are bfloat16, exactly as under torch.autocast, and it is said."""
+    """In a table's lane the matrix products are bfloat16, exactly as under torch.autocast, and it is said."""
     with torch.autocast("cpu", torch.bfloat16):
         expected = plain_logits(model, TEXTS)
-    found = logits(registry, model, BACKGROUND)
+    found = logits(registry, model, TABLE)
     assert found == pytest.approx(expected, abs=0.02)
     assert not torch.equal(found, plain_logits(model, TEXTS))
-    assert model.provenance(0.0, table=True).dtype == MIXED
+    assert model.provenance(0.0, mixed=TABLE.mixes(model)).dtype == MIXED
 
 
 def test_a_single_text_stays_exact(registry: Registry, model: LoadedModel) -> None:
@@ -55,7 +55,14 @@ def test_a_single_text_stays_exact(registry: Registry, model: LoadedModel) -> No
 
 
 def test_a_table_of_a_model_that_nobody_compared_stays_exact(registry: Registry, model: LoadedModel) -> None:
-    """Without the record's word the background lane computes in float32, too."""
+    """Without the record's word a table is computed in float32, too."""
     unknown = replace(model, placement=replace(model.placement, mixed_tables=False))
-    assert torch.allclose(logits(registry, unknown, BACKGROUND), plain_logits(unknown, TEXTS), atol=1e-6)
-    assert unknown.provenance(0.0, table=True).dtype == "float32"
+    assert torch.allclose(logits(registry, unknown, TABLE), plain_logits(unknown, TEXTS), atol=1e-6)
+    assert unknown.provenance(0.0, mixed=TABLE.mixes(unknown)).dtype == "float32"
+
+
+def test_a_table_whose_dtype_was_chosen_stays_exact(registry: Registry, model: LoadedModel) -> None:
+    """Whoever asks for float32 gets it, though the same weights serve mixed tables, too."""
+    chosen = Lane(background=True)
+    assert torch.allclose(logits(registry, model, chosen), plain_logits(model, TEXTS), atol=1e-6)
+    assert model.provenance(0.0, mixed=chosen.mixes(model)).dtype == "float32"
