@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from core.batching import LARGEST_BATCH
@@ -209,17 +210,20 @@ def _tensors(model: LoadedModel, items: Sequence[Encoded]) -> dict[str, torch.Te
     import torch
 
     tokenizer = model.tokenizer
-    longest = max(len(item.ids) for item in items)
-    left = tokenizer.padding_side == "left"
+    lengths = torch.tensor([len(item.ids) for item in items])[:, None]
+    longest = int(lengths.max())
+    places = torch.arange(longest)
+    real = places >= longest - lengths if tokenizer.padding_side == "left" else places < lengths
 
-    def padded(values: Sequence[int], filler: int) -> list[int]:
-        rest = [filler] * (longest - len(values))
-        return [*rest, *values] if left else [*values, *rest]
+    def padded(values: Iterable[Sequence[int]], filler: int) -> torch.Tensor:
+        table = torch.full(real.shape, filler)
+        table[real] = torch.tensor(list(chain.from_iterable(values)))
+        return table
 
     columns = {
-        "input_ids": [padded(item.ids, tokenizer.pad_token_id or 0) for item in items],
-        "attention_mask": [padded([1] * len(item.ids), 0) for item in items],
+        "input_ids": padded((item.ids for item in items), tokenizer.pad_token_id or 0),
+        "attention_mask": real.long(),
     }
     if "token_type_ids" in tokenizer.model_input_names:
-        columns["token_type_ids"] = [padded(item.type_ids, 0) for item in items]
-    return {name: torch.tensor(rows, device=model.model.device) for name, rows in columns.items()}
+        columns["token_type_ids"] = padded((item.type_ids for item in items), 0)
+    return {name: table.to(model.model.device) for name, table in columns.items()}

@@ -73,19 +73,22 @@ def classify_texts(
 def _scores(
     registry: Registry, model: LoadedModel, encoded: Sequence[Any], settings: TextClassificationSettings, lane: Lane
 ) -> list[tuple[LabelScore, ...]]:
+    import torch
+
     logits = forward(registry, model, encoded, read_logits, lane)
+    if not logits:
+        return []
+    table = _probabilities(torch.stack(logits), model.model.config, settings.function_to_apply)
+    best = table.sort(dim=-1, descending=True)
     labels = model.model.config.id2label
-    rows = [_probabilities(row, model.model.config, settings.function_to_apply) for row in logits]
     return [
-        tuple(LabelScore(labels[place], float(row[place])) for place in row.argsort(descending=True).tolist())[
-            : settings.top_k
-        ]
-        for row in rows
+        tuple(LabelScore(labels[place], score) for place, score in zip(places, scores, strict=True))[: settings.top_k]
+        for places, scores in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]
 
 
 def _probabilities(logits: torch.Tensor, config: Any, function: str) -> torch.Tensor:
-    """Turn (labels,) logits into scores; "default" follows the rules of the transformers pipeline."""
+    """Turn logits (texts, labels) into scores; "default" follows the rules of the transformers pipeline."""
     if function == "default":
         multi = getattr(config, "problem_type", None) == "multi_label_classification" or config.num_labels == 1
         regression = getattr(config, "problem_type", None) == "regression"
