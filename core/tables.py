@@ -100,7 +100,7 @@ def read_head(path: Path) -> Head:
     table = _READERS[suffix](_Text(path, raw, whole))
     if whole:
         _refuse_row_count(table, path)
-    guessed = guess_text_column(table) if table.columns else ""
+    guessed = _likely_column(table) or ""
     return Head(table.columns, guessed, settled=whole or (suffix != ".jsonl" and bool(table.rows)))
 
 
@@ -135,13 +135,23 @@ def _refuse_disguised(path: Path) -> None:
 
 
 def guess_text_column(table: Table) -> str:
-    """Return the column that most likely holds the text: a telling name, else the longest words on average."""
+    """Return the column that most likely holds the text; BadFile names the columns if none holds a letter."""
+    guessed = _likely_column(table)
+    if guessed is None:
+        raise BadFile("error.no_text_column", columns=", ".join(table.columns))
+    return guessed
 
-    def average(name: str) -> float:
-        cells = [cell for cell in table.column(name)[:200] if isinstance(cell, str)]
-        return sum(map(len, cells)) / len(cells) if cells else 0.0
 
-    return _telling_name(table.columns) or max(table.columns, key=average)
+def _likely_column(table: Table) -> str | None:
+    """Return a column with a telling name, else that with the longest cells on average among those with letters."""
+    samples = {name: [cell for cell in table.column(name)[:200] if isinstance(cell, str)] for name in table.columns}
+    worded = {name: cells for name, cells in samples.items() if any(map(_has_letter, cells))}
+    averages = {name: sum(map(len, cells)) / len(cells) for name, cells in worded.items()}
+    return _telling_name(table.columns) or max(averages, key=averages.__getitem__, default=None)
+
+
+def _has_letter(cell: str) -> bool:
+    return any(map(str.isalpha, cell))
 
 
 def _telling_name(columns: Iterable[str]) -> str | None:

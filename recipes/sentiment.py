@@ -82,7 +82,10 @@ CARD = Card(
     license_reason="The film reviews are CC BY 4.0, which asks for the attribution above.",
     limits=(
         "There is no neutral class: a text without an opinion still gets one of the two labels.",
-        "Turned phrases fool it: “I don't hate it” and “No complaints” come out negative.",
+        (
+            "Turned phrases fool it: “I don't hate it” and “No complaints” come out negative, “I can't recommend it.” "
+            "positive."
+        ),
         "Irony is read literally: “Thanks for nothing” and “Yeah, great, another delay.” come out positive.",
         (
             "Trained on film reviews and Reddit comments, it may judge words of other trades wrongly (“The battery "

@@ -255,12 +255,20 @@ def test_an_unknown_column_is_answered_with_the_known_ones() -> None:
     [
         (("id", "Review"), {"id": "123456789", "Review": "x"}, "Review"),
         (("id", "words"), {"id": "7", "words": "a long sentence"}, "words"),
-        (("n", "m"), {"n": 1, "m": 2}, "n"),
+        (("n", "text"), {"n": 1, "text": None}, "text"),
     ],
 )
 def test_guesses_the_text(columns: tuple[str, ...], row: dict[str, Any], expected: str) -> None:
-    """A telling name wins, then the longest texts; numbers alone are no reason to fail."""
+    """A telling name wins, then the longest texts."""
     assert guess_text_column(Table(columns, [row])) == expected
+
+
+def test_numbers_alone_are_not_taken_for_text() -> None:
+    """Where no cell holds a letter nothing is guessed: the refusal names the columns, and one can still be chosen."""
+    table = Table(("n", "m"), [{"n": "1", "m": 2}])
+    with pytest.raises(BadFile, match="n, m"):
+        guess_text_column(table)
+    assert table.column("n") == ["1"]
 
 
 def test_no_cell_becomes_a_formula(tmp_path: Path) -> None:

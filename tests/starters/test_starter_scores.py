@@ -104,7 +104,7 @@ def entity_words(text: str) -> dict[str, str]:
         ("A complete waste of two hours.", "NEGATIVE"),
         ("It broke after one day and nobody answered my emails.", "NEGATIVE"),
         ("Not bad at all, I was pleasantly surprised.", "POSITIVE"),
-        ("I can't recommend it.", "NEGATIVE"),
+        ("I didn't enjoy this at all.", "NEGATIVE"),
         ("THE BEST CONCERT OF MY LIFE", "POSITIVE"),
     ],
 )
