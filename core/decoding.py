@@ -40,8 +40,8 @@ class Rule:
 
     process: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     """(ids so far (rows, length), logits (rows, vocabulary)) → scores (rows, vocabulary)."""
-    ended: Callable[[torch.Tensor, int], Sequence[str | None]]
-    """(ids so far (rows, length), tokens of the prompt) → why each row ends here, None = it goes on."""
+    ended: Callable[[torch.Tensor], Sequence[str | None]]
+    """ids so far (rows, length) → why each row ends here, None = it goes on."""
     generator: torch.Generator | None = None
     """None = always the best token."""
     max_new_tokens: int = 100
@@ -253,7 +253,7 @@ def _choose(writing: Writing, logits: torch.Tensor) -> None:
     told = _tokens(writing, logits, chosen)
     if not writing.first_token_seconds:
         writing.first_token_seconds = time.perf_counter() - writing.began
-    ends = writing.rule.ended(writing.ids, len(writing.prompt))
+    ends = writing.rule.ended(writing.ids)
     for row, (token, reason) in enumerate(zip(told, ends, strict=True)):
         if token is not None:
             writing.rows[row].append(token)

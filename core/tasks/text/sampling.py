@@ -134,16 +134,14 @@ def rule(options: GenerationOptions, model: LoadedModel, prompt_tokens: int, see
     )
 
 
-def _ends(
-    model: LoadedModel, config: Any, stop_strings: Sequence[str]
-) -> Callable[[torch.Tensor, int], list[str | None]]:
+def _ends(model: LoadedModel, config: Any, stop_strings: Sequence[str]) -> Callable[[torch.Tensor], list[str | None]]:
     """Return the question why a row ends: "eos", "stop", or not yet."""
     from transformers import StoppingCriteriaList, StopStringCriteria
 
     eos = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
     stops = StoppingCriteriaList([StopStringCriteria(model.tokenizer, list(stop_strings))] if stop_strings else [])
 
-    def ended(ids: torch.Tensor, _: int) -> list[str | None]:
+    def ended(ids: torch.Tensor) -> list[str | None]:
         last = ids[:, -1].tolist()
         stopped = stops(ids, None).tolist() if stop_strings else [False] * len(last)
         return ["eos" if id_ in eos else "stop" if stop else None for id_, stop in zip(last, stopped, strict=True)]

@@ -15,6 +15,7 @@ from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
+from core.tasks.text.beams import between_tokens
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, encode, with_notes
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder, cosines, embed, unit_length
@@ -228,20 +229,13 @@ def generation_options(settings: SummarizationSettings, own: dict[str, Any], mod
 
 def _generate(model: LoadedModel, ids: Sequence[int], options: dict[str, Any], cancel: CancelToken) -> list[int]:
     import torch
-    from transformers import StoppingCriteria, StoppingCriteriaList
-
-    class StopRequested(StoppingCriteria):
-        """Ends every beam once somebody asked to stop."""
-
-        def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:  # noqa: ARG002
-            return torch.full(input_ids.shape[:1], cancel.cancelled, dtype=torch.bool, device=input_ids.device)
 
     inputs = torch.tensor([list(ids)], device=model.model.device)
     with torch.inference_mode():
         written = model.model.generate(
             input_ids=inputs,
             attention_mask=torch.ones_like(inputs),
-            stopping_criteria=StoppingCriteriaList([StopRequested()]),
+            stopping_criteria=between_tokens(lambda: None, cancel),
             **options,
         )
     found: list[int] = written[0].tolist()
