@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from recipes._average import AVERAGE, KeptAverage
+from recipes._dropout import cheap_dropout
 from recipes._train import resumable
 
 BEST = "best.safetensors"
@@ -115,7 +116,8 @@ def train(recipe: ScratchRecipe, model: PreTrainedModel, lesson: Lesson, checkpo
         data_collator=lesson.collator,
     )
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with cheap_dropout(recipe.seed):
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     trainer.evaluate()
     loss, step = average.restore_best(model, checkpoints / BEST)
     return {
