@@ -22,6 +22,7 @@ from core.model_folder import (
     check_task,
     digest_of_folder,
     is_adapter,
+    is_whole,
     listed,
     read_config,
     sha256_of,
@@ -138,8 +139,8 @@ class Finder:
 
     def _locate_starter(self, name: str, search: _Search) -> ModelFiles:
         folder = starter_folder(name)
-        if (whole := folder / "model.safetensors").exists():
-            return ModelFiles(folder, folder, sha256_of(whole)[:12])
+        if is_whole(folder):
+            return ModelFiles(folder, folder, sha256_of(folder / "model.safetensors")[:12])
         base = self._starter_base(search)
         weights = folder / "adapter_model.safetensors"
         if not weights.exists():
@@ -194,7 +195,7 @@ class Finder:
     def _preview(self, spec: ModelSpec, search: _Search) -> Preview:
         if spec.source is Source.HUB:
             return self._preview_repository(spec, search)
-        if spec.source is Source.STARTER and starter_base_folder() is None:
+        if spec.source is Source.STARTER and not is_whole(starter_folder(spec.name)) and starter_base_folder() is None:
             base = self._catalogue.resolve(STARTER_BASE.hub_id, ANY_ENCODER)
             return self._preview_repository(base, search)
         if spec.source is Source.FOLDER and is_adapter(Path(spec.name)):

@@ -20,12 +20,30 @@ ADAPTER_HEADS: Mapping[str, str] = {
     "QUESTION_ANS": "ForQuestionAnswering",
 }
 """PEFT's task_type → the class whose head such an adapter brings."""
+HEADS = (*ADAPTER_HEADS.values(), "ForMaskedLM")
+"""Ends of classes with a head of their own; PEFT has no task_type for masked language models."""
 
 
 def is_adapter(folder: Path) -> bool:
     """Tell whether a folder holds an adapter and no whole model."""
     names = {file.name for file in choose_weights(listed(folder))}
     return (folder / "adapter_config.json").exists() and not any(name.startswith("model") for name in names)
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether a starter's folder holds all of a model, and not what is laid over the starters' base."""
+    return (folder / "model.safetensors").exists()
+
+
+def head_of_adapter(folder: Path) -> str | None:
+    """Return the end of the class that an adapter brings the head of, or None if it says of none.
+
+    PEFT's task_type tells or, where it was trained without one, the class that it stood on.
+    """
+    description = read_config(folder, "adapter_config.json")
+    stood_on = str((description.get("auto_mapping") or {}).get("base_model_class") or "")
+    by_class = next((head for head in HEADS if stood_on.endswith(head)), None)
+    return ADAPTER_HEADS.get(str(description.get("task_type")), by_class)
 
 
 def starter_base_folder() -> Path | None:
@@ -81,8 +99,8 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 def check_task(config: Mapping[str, Any], spec: ModelSpec, head_from: Path | None = None) -> None:
     """Raise UnsafeWeights for a model with code of its own, WrongTask for one that was made for something else.
 
-    `head_from`: the adapter that brings the head; then its task_type decides. What names no class passes here;
-    loading refuses it if the head is missing.
+    `head_from`: the adapter that brings the head; then it decides. What names no class passes here; loading refuses it
+    if the head is missing.
     """
     if config.get("auto_map"):
         raise UnsafeWeights("error.remote_code", name=spec.name)
@@ -93,8 +111,7 @@ def check_task(config: Mapping[str, Any], spec: ModelSpec, head_from: Path | Non
 
 def _made_for(config: Mapping[str, Any], head_from: Path | None) -> tuple[str, ...]:
     if head_from:
-        kind = read_config(head_from, "adapter_config.json").get("task_type")
-        return tuple(filter(None, (ADAPTER_HEADS.get(str(kind)),)))
+        return tuple(filter(None, (head_of_adapter(head_from),)))
     named = config.get("architectures")
     if named is not None and not isinstance(named, list):
         raise NotAModel("error.config_unreadable", file="config.json", reason="architectures")

@@ -12,7 +12,7 @@ from core.catalogue import ModelSpec, find_task
 from core.errors import InvalidInput, NotAModel, WrongTask
 from core.memory import ran_out
 from core.model_files import ModelFiles
-from core.model_folder import ADAPTER_HEADS, read_config
+from core.model_folder import head_of_adapter
 from core.placement import Placement
 from core.safetensors_header import read_header
 from core.words import say
@@ -69,15 +69,7 @@ def load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, confi
 
 def head_of_adapters(adapters: Sequence[Path]) -> str | None:
     """Return the end of the class that the last adapter with a head was made for, such as "ForTokenClassification"."""
-    return next(filter(None, map(_head_of_adapter, reversed(adapters))), None)
-
-
-def _head_of_adapter(adapter: Path) -> str | None:
-    """Read the head from PEFT's task_type or, where it was trained without one, from the class it stood on."""
-    description = read_config(adapter, "adapter_config.json")
-    stood_on = (description.get("auto_mapping") or {}).get("base_model_class") or ""
-    by_class = next((head for head in ADAPTER_HEADS.values() if str(stood_on).endswith(head)), None)
-    return ADAPTER_HEADS.get(str(description.get("task_type")), by_class)
+    return next(filter(None, map(head_of_adapter, reversed(adapters))), None)
 
 
 def _encoder_of(model: Any) -> Any:
@@ -89,10 +81,11 @@ def _encoder_of(model: Any) -> Any:
 def _require_head(spec: ModelSpec, files: ModelFiles, model: Any, report: dict[str, Any]) -> None:
     """Raise WrongTask where neither the weights nor the adapters hold what the answers are made with.
 
-    A pooler that the task does not use may be missing: checkpoints of masked language models have none.
+    A pooler that the task does not use may be missing: checkpoints of masked language models have none. So may a bias,
+    which then adds nothing: the starters' base has none for the words of a masked language model.
     """
-    parameters = {name for name, _ in model.named_parameters()}
-    missing = parameters & {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    needed = {name for name, one in model.named_parameters() if not name.endswith("bias") or one.is_meta or one.any()}
+    missing = needed & {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
     if not find_task(spec.task).heads:
         missing = {name for name in missing if "pooler" not in name}
     brought = [name for adapter in files.adapters for name in header_of_adapter(adapter)]

@@ -7,16 +7,17 @@ import importlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 import torch
+from datasets import Dataset
 
 from recipes import _adapter_card
 from recipes._adapter_card import Findings
 from recipes._mixed import compare
-from recipes._train import CHECKPOINTS, STARTERS, load_starter, train
+from recipes._train import CHECKPOINTS, STARTERS, Places, Recipe, load_starter, train
 
 NAMES = ("sentiment", "question-answering", "nli", "entities", "embeddings", "fill-mask")
 
@@ -26,18 +27,24 @@ def recipe_module(name: str) -> ModuleType:
     return importlib.import_module("recipes." + name.replace("-", "_"))
 
 
-def make(name: str, data: Path, starters: Path = STARTERS) -> None:
-    """Train a starter, measure the saved files and write its card."""
-    module, folder = recipe_module(name), starters / name
+def make(name: str, places: Places, steps: int = 0) -> None:
+    """Train a starter, measure the saved files and write its card; `steps` above 0 is a try of so many steps."""
+    module, folder = recipe_module(name), places.starters / name
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = module.RECIPE
     training = None
     if hasattr(module, "training_rows"):
+        rows = module.training_rows(places.data)
+        recipe, rows = shortened(module.RECIPE, rows, steps) if steps else (module.RECIPE, rows)
         prepare = getattr(module, "prepare", None)
-        facts = train(recipe, module.training_rows(data), module.collator(), folder, prepare)
+        facts = train(recipe, rows, module.collator(), folder, prepare, places.checkpoints)
         training = {"settings": asdict(recipe)} | facts
-    record(name, measure(name, data, starters), training, starters)
-    shutil.rmtree(CHECKPOINTS / name, ignore_errors=True)
+    record(name, measure(name, places.data, places.starters), training, places.starters)
+    shutil.rmtree(places.checkpoints / name, ignore_errors=True)
+
+
+def shortened(recipe: Recipe, rows: Dataset, steps: int) -> tuple[Recipe, Dataset]:
+    """Return a recipe and so few rows that it shows in minutes whether everything fits together."""
+    return replace(recipe, epochs=1), rows.select(range(min(len(rows), steps * recipe.batch_size)))
 
 
 def record(name: str, findings: Findings, training: dict | None, starters: Path = STARTERS) -> None:
@@ -80,7 +87,27 @@ def arguments(description: str, names: Sequence[str] = ()) -> argparse.Namespace
     return parser.parse_args()
 
 
+@dataclass(frozen=True)
+class Making:
+    """What the command line of a recipe asks for."""
+
+    places: Places
+    steps: int
+    """0 = as many as the recipe says."""
+
+
+def making(name: str) -> Making:
+    """Return the command-line arguments of the recipe that makes this starter."""
+    parser = argparse.ArgumentParser(description=f"Make the {name} starter; an interrupted run goes on.")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
+    parser.add_argument("--starters", type=Path, default=STARTERS, help="folder that holds the starters")
+    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="folder that an interrupted run needs")
+    parser.add_argument("--steps", type=int, default=0, help="train so many steps instead of the recipe's, for a try")
+    options = parser.parse_args()
+    return Making(Places(options.data, options.starters, options.checkpoints), options.steps)
+
+
 def main(name: str) -> None:
     """Make one starter from the command line."""
-    options = arguments(f"Make the {name} starter.")
-    make(name, options.data, options.starters)
+    options = making(name)
+    make(name, options.places, options.steps)

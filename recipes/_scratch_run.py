@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -13,22 +12,13 @@ import torch
 import transformers
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast, set_seed
 
-from recipes._run import recipe_module
+from recipes._run import making, recipe_module
 from recipes._scratch import ScratchRecipe, save_starter, train
 from recipes._scratch_card import ScratchFindings, record
-from recipes._train import CHECKPOINTS, STARTERS
+from recipes._train import Places
 
 NAMES = ("stories", "translate-en-fr", "title")
 TRAINING = "training.json"
-
-
-@dataclass(frozen=True)
-class Places:
-    """The folders of a run: the data, the shipped starters, and what an interrupted run goes on from."""
-
-    data: Path
-    starters: Path = STARTERS
-    checkpoints: Path = CHECKPOINTS
 
 
 def make(module: ModuleType, recipe: ScratchRecipe, places: Places) -> None:
@@ -112,13 +102,8 @@ def shortened(recipe: ScratchRecipe, steps: int) -> ScratchRecipe:
 
 def main(name: str) -> None:
     """Make one starter from the command line."""
-    parser = argparse.ArgumentParser(description=f"Make the {name} starter; an interrupted run goes on.")
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
-    parser.add_argument("--starters", type=Path, default=STARTERS, help="folder that holds the starters")
-    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="folder that an interrupted run needs")
-    parser.add_argument("--steps", type=int, help="train so many steps instead of the recipe's, for a try")
-    options = parser.parse_args()
+    options = making(name)
     transformers.utils.logging.disable_progress_bar()
     module = recipe_module(name)
     recipe = shortened(module.RECIPE, options.steps) if options.steps else module.RECIPE
-    make(module, recipe, Places(options.data, options.starters, options.checkpoints))
+    make(module, recipe, options.places)

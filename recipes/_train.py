@@ -46,6 +46,15 @@ MODEL_CLASSES = {
 
 
 @dataclass(frozen=True)
+class Places:
+    """The folders of a run: the data, the shipped starters, and what an interrupted run goes on from."""
+
+    data: Path
+    starters: Path = STARTERS
+    checkpoints: Path = CHECKPOINTS
+
+
+@dataclass(frozen=True)
 class Recipe:
     """The settings that, with the data, decide a starter's weights."""
 
@@ -80,11 +89,13 @@ def train(
     collator: Callable[..., Any],
     folder: Path,
     prepare: Callable[[PeftModel], None] | None = None,
+    checkpoints: Path = CHECKPOINTS,
 ) -> dict:
     """Train a fresh adapter on `rows`, resuming an interrupted run, and save it in `folder`.
 
-    `prepare` may change how the model computes while it is trained.
+    `prepare` may change how the model computes while it is trained; below `checkpoints` each recipe has its folder.
     """
+    kept = checkpoints / recipe.name
     set_seed(recipe.seed)
     model = fresh_model(recipe)
     if prepare:
@@ -92,9 +103,9 @@ def train(
     averaging = [WeightAverage(recipe.average_decay)] if recipe.average_decay else []
     make = partial(ConsistencyTrainer, weight=recipe.consistency) if recipe.consistency else Trainer
     trainer = make(
-        model=model, args=_arguments(recipe), train_dataset=rows, data_collator=collator, callbacks=averaging
+        model=model, args=_arguments(recipe, kept), train_dataset=rows, data_collator=collator, callbacks=averaging
     )
-    last = resumable(_checkpoints(recipe))
+    last = resumable(kept)
     result = trainer.train(resume_from_checkpoint=str(last) if last else None)
     save_adapter(model, folder)
     return {
@@ -232,13 +243,9 @@ def load_starter(recipe: Recipe, folder: Path) -> PreTrainedModel:
     return PeftModel.from_pretrained(base, folder).merge_and_unload().eval()
 
 
-def _checkpoints(recipe: Recipe) -> Path:
-    return CHECKPOINTS / recipe.name
-
-
-def _arguments(recipe: Recipe) -> TrainingArguments:
+def _arguments(recipe: Recipe, kept: Path) -> TrainingArguments:
     return TrainingArguments(
-        output_dir=str(_checkpoints(recipe)),
+        output_dir=str(kept),
         num_train_epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
         per_device_train_batch_size=recipe.batch_size,

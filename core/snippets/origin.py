@@ -8,7 +8,9 @@ from pathlib import Path
 
 from core.catalogue import STARTER_BASE, starter_folder
 from core.loading import read_config, starter_base_folder
+from core.model_folder import is_whole
 from core.provenance import Provenance
+from core.settings import PROJECT
 from core.weights import head_of_adapters, labels_of_adapter
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -72,6 +74,8 @@ def origin_of(model: str, provenance: Provenance) -> Origin:
 def _starter(provenance: Provenance, *, adapted: bool) -> Origin:
     """Name a starter by its folder, relative to the project, so that the code is the same on every machine."""
     folder = Place(f"assets/starters/{provenance.model.removeprefix('starter/')}")
+    if is_whole(starter_folder(provenance.model)):
+        return Origin(folder)
     base = Place(STARTER_BASE.hub_id)
     packaged = starter_base_folder() is not None
     if not adapted:
@@ -121,7 +125,7 @@ def _has_config(place: Place) -> bool:
 def _file(place: Place, name: str) -> Path | None:
     """Return a file of this folder, or of the Hub's cache; the model has run, so its files are on this machine."""
     if place.revision is None:
-        path = Path(place.name) / name
+        path = PROJECT / place.name / name  # starters are named relative to the project
         return path if path.exists() else None
     from huggingface_hub import try_to_load_from_cache
 

@@ -12,7 +12,15 @@ import pytest
 import torch
 
 from core import model_files, model_folder
-from core.catalogue import STARTER_BASE, Catalogue, StarterBase, starter_names
+from core.catalogue import (
+    STARTER_BASE,
+    Catalogue,
+    StarterBase,
+    find_task,
+    starter_folder,
+    starter_metrics,
+    starter_names,
+)
 from core.errors import (
     DamagedDownload,
     HubGated,
@@ -25,7 +33,7 @@ from core.errors import (
 )
 from core.hub import Hub
 from core.loading import Loader, longest_input
-from core.model_folder import sha256_of, starter_base_folder, verify
+from core.model_folder import is_adapter, is_whole, sha256_of, starter_base_folder, verify
 from core.placement import Wish
 from core.registry import Registry
 from core.settings import Mode, Settings
@@ -107,20 +115,26 @@ def test_equals_plain_transformers(folder: Path) -> None:
     assert provenance.revision.startswith("folder-")
 
 
-@pytest.mark.parametrize("name", [name for name in starter_names() if not name.endswith("embeddings")])
-def test_starters_equal_plain_transformers_and_peft(name: str) -> None:
-    """A shipped starter, merged, answers as its adapter does on its base, loaded by hand."""
+def adapter_by_hand(own: Path, auto: Any) -> Any:
+    """Load a starter's adapter on its base, unmerged, with plain transformers and peft."""
     import peft
     import transformers
 
-    own = model_files.starter_folder(name)
-    task = json.loads((own / "metrics.json").read_text())["task"]
-    auto = getattr(transformers, model_folder.find_task(task).auto_class)
     config = transformers.AutoConfig.from_pretrained(own)
     base = auto.from_pretrained(starter_base_folder(), config=config, attn_implementation="eager")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        plain = peft.PeftModel.from_pretrained(base, str(own)).eval()
+        return peft.PeftModel.from_pretrained(base, str(own)).eval()
+
+
+@pytest.mark.parametrize("name", [name for name in starter_names() if is_adapter(starter_folder(name))])
+def test_starters_equal_plain_transformers_and_peft(name: str) -> None:
+    """A shipped starter, merged, answers as its adapter does on its base, loaded by hand."""
+    import transformers
+
+    own = starter_folder(name)
+    task = starter_metrics(name)["task"]
+    plain = adapter_by_hand(own, getattr(transformers, find_task(task).auto_class))
     registry = registry_of()
     with registry.borrow(registry.resolve(name, task)) as model, torch.inference_mode():
         tokens = model.tokenizer(TEXT, return_tensors="pt")
@@ -129,6 +143,83 @@ def test_starters_equal_plain_transformers_and_peft(name: str) -> None:
                 ours.float(), theirs, rtol=0, atol=1e-5 if model.model.dtype == torch.float32 else 0.1
             )
         assert model.provenance(0).adapter.startswith(f"{name}@")
+
+
+@pytest.mark.parametrize("name", [name for name in starter_names() if is_whole(starter_folder(name))])
+def test_whole_starters_equal_plain_transformers(name: str) -> None:
+    """A starter that needs no base has, by its name, the weights and the words of a plain from_pretrained."""
+    import transformers
+
+    own, metrics = starter_folder(name), starter_metrics(name)
+    plain = getattr(transformers, metrics["auto_class"]).from_pretrained(own)
+    registry = registry_of()
+    with registry.borrow(registry.resolve(name, metrics["task"])) as model:
+        theirs = plain.state_dict()
+        assert all(torch.equal(weight.float(), theirs[key]) for key, weight in model.model.state_dict().items())
+        assert model.tokenizer(TEXT)["input_ids"] == transformers.AutoTokenizer.from_pretrained(own)(TEXT)["input_ids"]
+        assert (model.provenance(0).model, model.provenance(0).adapter) == (name, None)
+
+
+def test_a_starter_that_is_a_whole_model_needs_no_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of its own are loaded, and planned, where there is neither the package of the base nor a Hub."""
+    starter = tiny_bert(tmp_path / "starters" / "tiny")
+    (starter / "metrics.json").write_text('{"base_model": null}')
+    monkeypatch.setattr("core.catalogue.STARTERS_FOLDER", starter.parent)
+    monkeypatch.setattr(model_files, "starter_base_folder", lambda: None)
+    registry = registry_of()
+    assert registry.forecast(registry.resolve("starter/tiny", TASK)).preview.download_bytes == 0
+    found, provenance = ask(registry, "starter/tiny")
+    torch.testing.assert_close(found, plainly(starter), rtol=0, atol=1e-5)
+    assert provenance.revision == sha256_of(starter / "model.safetensors")[:12]
+
+
+def write_masked_adapter(base: Path, folder: Path, *, head: bool) -> torch.Tensor:
+    """Write a LoRA adapter of a masked language model, with or without its head; returns what peft answers with it."""
+    import peft
+    import transformers
+
+    torch.manual_seed(3)
+    model = transformers.AutoModelForMaskedLM.from_pretrained(base)
+    saved = {"modules_to_save": ["transform"]} if head else {}
+    config = peft.LoraConfig(r=4, target_modules=r".*encoder.*\.(query|value)", init_lora_weights=False, **saved)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        adapted = peft.get_peft_model(model, config).eval()
+    adapted.save_pretrained(folder, save_embedding_layers=False)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    with torch.inference_mode():
+        found: torch.Tensor = adapted(**tokenizer(TEXT, return_tensors="pt")).logits
+    return found
+
+
+def test_an_adapter_brings_the_head_of_a_masked_language_model(tmp_path: Path) -> None:
+    """Over a bare encoder it answers as with peft, without a bias for the words; one without a head does not."""
+    base = tiny_bert(tmp_path / "base", "encoder")
+    expected = write_masked_adapter(base, tmp_path / "adapter", head=True)
+    registry = registry_of()
+    found, _ = ask(registry, str(tmp_path / "adapter"), "fill-mask", Wish(device="cpu", dtype="float32"))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    with registry.borrow(registry.resolve(str(tmp_path / "adapter"), "fill-mask")) as model:
+        assert model.model.get_output_embeddings().weight is model.model.get_input_embeddings().weight
+    with pytest.raises(WrongTask, match="ForMaskedLM"):
+        ask(registry, str(tmp_path / "adapter"))
+    write_masked_adapter(base, tmp_path / "headless", head=False)
+    with pytest.raises(WrongTask, match="transform"):
+        ask(registry, str(tmp_path / "headless"), "fill-mask")
+
+
+def test_the_encoder_under_the_head_of_a_masked_language_model(tmp_path: Path) -> None:
+    """Where only the encoder is asked for, it is the adapted one, though PEFT has no name for such a task."""
+    import transformers
+
+    base = tiny_bert(tmp_path / "base", "encoder")
+    write_masked_adapter(base, tmp_path / "adapter", head=True)
+    registry = registry_of()
+    wish = Wish(device="cpu", dtype="float32")
+    with registry.borrow(registry.resolve(str(tmp_path / "adapter"), "attention", wish)) as model:
+        plain = transformers.AutoModel.from_pretrained(base)
+        name = "encoder.layer.0.attention.self.query.weight"
+        assert not torch.equal(model.model.state_dict()[name], plain.state_dict()[name])
 
 
 def test_the_hub_by_name_revision_and_adapter(hub: FakeHub, online: Registry, folder: Path, tmp_path: Path) -> None:
@@ -438,9 +529,8 @@ def test_the_encoder_under_a_head_can_be_looked_into(name: str, task: str) -> No
     import peft
     import transformers
 
-    own = model_files.starter_folder(name)
-    made_for = json.loads((own / "metrics.json").read_text())["task"]
-    auto = getattr(transformers, model_folder.find_task(made_for).auto_class)
+    own = starter_folder(name)
+    auto = getattr(transformers, find_task(starter_metrics(name)["task"]).auto_class)
     whole = auto.from_pretrained(starter_base_folder(), config=transformers.AutoConfig.from_pretrained(own))
     plain = peft.PeftModel.from_pretrained(whole, str(own)).eval().merge_and_unload().base_model
     registry = registry_of()

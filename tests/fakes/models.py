@@ -12,6 +12,8 @@ HEADS = {
     "nli": ("AutoModelForSequenceClassification", ("contradiction", "neutral", "entailment")),
     "token-classification": ("AutoModelForTokenClassification", ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")),
     "question-answering": ("AutoModelForQuestionAnswering", ()),
+    "masked-lm": ("AutoModelForMaskedLM", ()),
+    "encoder": ("AutoModel", ()),
 }
 WORDS = (
     "the a an is was in of to and not good bad great awful film plot actor ada lovelace london paris lives works where "

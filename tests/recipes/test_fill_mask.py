@@ -9,7 +9,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from recipes import _train, fill_mask
+from recipes import fill_mask
 from recipes._train import fresh_model, load_starter, tokenizer, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -52,12 +52,11 @@ def test_the_short_way_has_the_loss_of_the_long_one() -> None:
     assert float(found) == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_an_adapter_of_two_steps_is_saved_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adapter_of_two_steps_is_saved_and_loads(tmp_path: Path) -> None:
     """The file is small, holds the head without the vocabulary, and fills a mask after a plain load."""
-    monkeypatch.setattr(_train, "CHECKPOINTS", tmp_path / "checkpoints")
     recipe = replace(fill_mask.RECIPE, epochs=1, batch_size=8)
     rows = Dataset.from_dict({"input_ids": fill_mask.windows([TEXT] * 16)})
-    facts = train(recipe, rows, fill_mask.collator(), tmp_path / "made", fill_mask.prepare)
+    facts = train(recipe, rows, fill_mask.collator(), tmp_path / "made", fill_mask.prepare, tmp_path / "checkpoints")
     assert facts["steps"] == 2
     assert (tmp_path / "made" / "adapter_model.safetensors").stat().st_size < 6_000_000
     model = load_starter(recipe, tmp_path / "made")
