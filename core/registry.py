@@ -22,9 +22,10 @@ from core.loading import LoadedModel, ModelFiles, ModelLoader, Report
 from core.memory import ran_out
 from core.model_facts import Needs, Working
 from core.placement import ModelFacts, Placement, Wish
+from core.promises import Promises
 from core.shelf import ModelShelf
 from core.unload import is_gone, let_go
-from core.words import in_bytes, say
+from core.words import Sentence, in_bytes, say
 
 __all__ = ["Freed", "ModelKey", "Registry", "Resident"]
 
@@ -69,6 +70,7 @@ class Registry:
         self._one_load = threading.Lock()
         self._keys: dict[ModelSpec, ModelKey] = {}
         self._loading: dict[ModelSpec, Future[None]] = {}
+        self._promises = Promises()
         self.batcher = Batcher()
 
     def resolve(self, name: str, task: str, wish: Wish | None = None) -> ModelSpec:
@@ -91,6 +93,23 @@ class Registry:
         entry = self._take(_Request(spec, working, cancel or CancelToken(), report))
         with self._lent(entry) as model:
             yield model
+
+    @contextmanager
+    def promise(self, model: LoadedModel, needed: int, cancel: CancelToken | None = None) -> Iterator[None]:
+        """Keep `needed` bytes beside a borrowed model until the block ends, whatever others compute meanwhile.
+
+        Idle models go for it; raises NotEnoughMemory, with the numbers and what is promised to others, if that is not
+        enough.
+        """
+        device = model.placement.device
+        if not self._promises.make(device, needed, self._free_on(device)):
+            with self._alone(cancel or CancelToken()):
+                while not self._promises.make(device, needed, free := self._free_on(device)):
+                    self._evict(self._neighbour(device, self._short_for_writing(device, needed, free)).id)
+        try:
+            yield
+        finally:
+            self._promises.end(device, needed)
 
     @contextmanager
     def borrow_resident(self, resident_id: str) -> Iterator[LoadedModel]:
@@ -301,13 +320,15 @@ class Registry:
 
         A usual use, for which the plan kept room, asks nobody; only one that finds too little waits while others load.
         """
+        device = entry.key.device
         try:
             needed = entry.bytes_for(request.working)
-            if needed <= entry.bytes_for(0) or needed <= self._free_on(entry.key.device):
+            if needed <= entry.bytes_for(0) or needed <= self._free_on(device):
                 return
             with self._alone(request.cancel):
-                while (free := self._free_on(entry.key.device)) < needed:
-                    self._evict(self._neighbour(entry, needed, free).id)
+                while (free := self._free_on(device)) < needed:
+                    why = say("say.no_room_to_work", device=device, needed=in_bytes(needed), free=in_bytes(free))
+                    self._evict(self._neighbour(device, why).id)
         except BaseException:
             self._give_back(entry)
             raise
@@ -315,13 +336,17 @@ class Registry:
     def _free_on(self, device: str) -> int:
         return self._probe().device(device).free_bytes
 
-    def _neighbour(self, entry: Entry, needed: int, free: int) -> Idle:
-        """Return the idle model that goes next on the entry's device; raises NotEnoughMemory if there is none."""
-        device = entry.key.device
+    def _neighbour(self, device: str, why: Sentence) -> Idle:
+        """Return the idle model that goes next on a device; raises NotEnoughMemory, saying why, if there is none."""
         if found := next((one for one in self._situation().idle if one.device == device), None):
             return found
-        why = say("say.no_room_to_work", device=device, needed=in_bytes(needed), free=in_bytes(free))
         raise self._shelf.short_of_memory(why)
+
+    def _short_for_writing(self, device: str, needed: int, free: int) -> Sentence:
+        promised, texts = self._promises.on(device)
+        numbers = {"needed": needed, "free": free, "promised": promised}
+        in_words = {name: in_bytes(count) for name, count in numbers.items()}
+        return say("say.no_room_to_write", device=device, texts=texts, **in_words)
 
     def _situation(self) -> Situation:
         hardware = self._probe()

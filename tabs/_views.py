@@ -129,6 +129,8 @@ def ran_on(provenance: Mapping[str, Any], language: str) -> str:
     """Draw the line under every result: which model, where, how, how long."""
     model = f"{provenance['model']} @ {provenance['revision'][:12]}"
     where = " · ".join(provenance[name] for name in ("device", "dtype", "attention"))
+    if provenance.get("seed") is not None:
+        where += f" · seed {provenance['seed']}"
     sentence = say("say.ran_on", model=model, where=where, seconds=f"{provenance['seconds']:.2f}")
     return f'<p class="provenance">{escape(sentence.in_language(language))}</p>'
 

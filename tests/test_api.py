@@ -35,6 +35,27 @@ TASK_ENDPOINTS = {
         "max_answer_length",
         "align_to_words",
     ),
+    "/text_generation": (
+        "prompt",
+        "max_new_tokens",
+        "model",
+        "do_sample",
+        "temperature",
+        "top_k",
+        "top_p",
+        "min_p",
+        "typical_p",
+        "repetition_penalty",
+        "no_repeat_ngram_size",
+        "min_new_tokens",
+        "num_return_sequences",
+        "num_beams",
+        "length_penalty",
+        "early_stopping",
+        "seed",
+        "stop",
+        "candidates",
+    ),
     "/summarization": ("text", "sentences", "model", "min_length", "max_length", "num_beams", "no_repeat_ngram_size"),
     "/feature_extraction": ("text", "query", "model", "pooling", "normalize"),
     "/attention": ("text", "layer", "head", "model", "text_pair"),
@@ -53,7 +74,7 @@ OTHER_ENDPOINTS = {
     "/overview": (),
 }
 ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()}, **OTHER_ENDPOINTS}
-INPUTS = {"text", "labels", "question", "context", "file"}
+INPUTS = {"text", "labels", "question", "context", "file", "prompt"}
 """What nobody can guess; every other parameter has a default."""
 
 JOB_OUTPUTS = ["view", "job", "snippets", "result", "provenance"]

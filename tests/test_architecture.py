@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 "core.decoding",
                 "core.batching",
             ),
-            *("core.forecast", "core.ledger", "core.shelf", "core.registry", "core.diagnosis"),
+            *("core.forecast", "core.ledger", "core.promises", "core.shelf", "core.registry", "core.diagnosis"),
             "core.job*",
         ),
     ),

@@ -18,6 +18,7 @@ from core.diagnosis import Diagnosis
 from core.job_folder import State
 from core.remedies import REMEDIES
 from core.settings import Capability, Mode
+from core.tasks.text.sampling import PRESETS
 from core.words import FOLDER, LANGUAGES
 from tests.source import Module, modules
 
@@ -37,6 +38,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "reason.mode_{}": tuple(mode.value for mode in Mode),
     "reason.dtype_{}_cuda": ("bf16", "fp16"),
     "reason.{}_remedy": tuple(remedy.name for remedy in REMEDIES),
+    "page.preset.{}": tuple(PRESETS),
+    "say.ended_{}": ("eos", "stop", "length"),
     "page.field.{}": (),  # as many as the forms have fields: the built page knows
 }
 """Keys that are put together while the app runs, and what may stand in the gap."""

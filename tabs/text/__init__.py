@@ -14,6 +14,7 @@ from tabs.text import (
     classification,
     embeddings,
     entities,
+    generation,
     question_answering,
     summarization,
     zero_shot,
@@ -21,7 +22,16 @@ from tabs.text import (
 
 TITLE = "tab.text"
 
-PANELS = (classification, zero_shot, entities, question_answering, summarization, embeddings, attention)
+PANELS = (
+    classification,
+    zero_shot,
+    entities,
+    question_answering,
+    generation,
+    summarization,
+    embeddings,
+    attention,
+)
 
 
 def build(atelier: Atelier, page: gr.Blocks, _: gr.Tab) -> None:

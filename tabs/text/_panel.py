@@ -33,6 +33,10 @@ class TextTask:
     """(result, settings, visit) → the HTML a person looks at first."""
     describe: str
     """The endpoint's public description."""
+    sketch: Callable[[Any, Any], str] | None = None
+    """(what is there so far, settings) → HTML, for answers that come bit by bit: `answer` then takes `told`, too."""
+    script: str | None = None
+    """What the view does when it is clicked, as gr.HTML's js_on_load."""
 
     @property
     def api_name(self) -> str:
@@ -79,7 +83,7 @@ def lay_out(
             with gr.Accordion(word("more"), open=False, elem_id=f"{task.api_name}-more"):
                 inputs.update(more())
         with gr.Column(scale=1, min_width=320):
-            outputs = _outputs(task.api_name)
+            outputs = _outputs(task)
     running = compute(run.click, _handler(atelier, task), Endpoint(task.api_name, {**inputs, **wishes}, outputs))
     stop.click(None, cancels=[running], api_visibility="private")
 
@@ -88,7 +92,7 @@ def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:
     def handler(visit: Visit, **values: Any) -> Output:
         settings = task.settings(**values)
         lane = Lane(cancel=visit.cancel, report=visit.report)
-        answer = task.answer(settings, atelier.registry, lane)
+        answer = task.answer(settings, atelier.registry, lane, **_telling(task, settings, visit))
         provenance = answer.provenance.as_dict()
         view = task.show(answer, settings, visit) + notes(getattr(answer, "notes", ()), visit.language)
         code = snippets_markdown(task.task, settings, answer, visit.address, user=atelier.settings.login)
@@ -98,8 +102,19 @@ def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:
     return handler
 
 
-def _outputs(api_name: str) -> list[gr.components.Component]:
-    view = gr.HTML(value=f'<p class="empty">{word("empty")}</p>', label="view", elem_id=f"{api_name}-view")
+def _telling(task: TextTask, settings: Any, visit: Visit) -> dict[str, Callable[[Any], None]]:
+    """Return how a task that writes bit by bit tells of it: the view is drawn anew, the rest stays as it is."""
+    if task.sketch is None:
+        return {}
+    sketch, rest = task.sketch, (gr.skip(),) * 3
+    return {"told": lambda so_far: visit.show((sketch(so_far, settings), *rest))}
+
+
+def _outputs(task: TextTask) -> list[gr.components.Component]:
+    api_name = task.api_name
+    script: dict[str, Any] = {"js_on_load": task.script} if task.script else {}
+    empty = f'<p class="empty">{word("empty")}</p>'
+    view = gr.HTML(value=empty, label="view", elem_id=f"{api_name}-view", **script)
     with gr.Accordion(word("code"), open=False, elem_id=f"{api_name}-code-panel"):
         code = gr.Markdown(label="snippets", elem_id=f"{api_name}-code")
     with gr.Accordion(word("json"), open=False):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.catalogue import find_task
+from core.catalogue import find_task, starter_names
 from core.settings import LIMITS
 from core.words import dictionary, say
 from tabs.text import PANELS
@@ -37,6 +37,7 @@ SHOWN = (
     Panel("zero_shot_classification", "text", ".bars li:first-child .bar-label", "banking"),
     Panel("token_classification", "text", ".reading mark.entity >> nth=0", "Angela Merkel"),
     Panel("question_answering", "context", ".reading mark >> nth=0", ""),
+    Panel("text_generation", "prompt", ".answer", "dragon"),
     Panel("summarization", "text", ".answer", "bridge"),
     Panel("feature_extraction", "text", "table >> nth=0", "Stock prices fell on Monday."),
     Panel("attention", "text", "table.heat", "animal"),
@@ -51,6 +52,8 @@ def test_no_panel_is_forgotten() -> None:
 @pytest.mark.parametrize("panel", SHOWN, ids=lambda panel: panel.name)
 def test_an_example_is_answered(page: Page, panel: Panel) -> None:
     """One click on an example and one on Run give the answer, the model that gave it, its code and its JSON."""
+    if find_task(panel.name).starter not in starter_names():
+        pytest.skip(f"{find_task(panel.name).starter} is not trained yet")
     open_tab(page, f"task.{panel.name}")
     choose_example(page, panel.name, panel.first_field)
     press_run(page, panel.name)

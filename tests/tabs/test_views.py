@@ -89,3 +89,9 @@ def test_a_result_names_its_model_and_time() -> None:
     html = ran_on({**PROVENANCE, "model": "starter/sentiment"}, "en")
     for part in ("starter/sentiment", "0123456789ab", "cpu", "float32", "sdpa", "1.23"):
         assert part in html
+    assert "seed" not in html
+
+
+def test_a_drawn_result_names_its_seed() -> None:
+    """Where the seed decided the result, the line says which it was."""
+    assert "seed 42" in ran_on({**PROVENANCE, "seed": 42}, "en")

@@ -96,6 +96,11 @@ class GenerationOptions(ModelOptions):
         return not self.do_sample and self.num_beams == 1
 
     @property
+    def rows(self) -> int:
+        """Texts that are written side by side."""
+        return max(self.num_beams, self.num_return_sequences)
+
+    @property
     def stop_strings(self) -> list[str]:
         r"""The strings that end the text; `\n` in a line is a line break."""
         lines = (line.replace("\\n", "\n") for line in self.stop.splitlines())

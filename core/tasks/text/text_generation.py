@@ -12,11 +12,12 @@ from core.decoding import Token, Writing, Written
 from core.errors import InvalidInput
 from core.events import CancelToken
 from core.loading import LoadedModel
+from core.promises import cache_bytes
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.beams import Request, write_with_beams
-from core.tasks.text.encoder import INTERACTIVE, Lane, tokenize, with_notes
+from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
 from core.tasks.text.sampling import GenerationOptions, rule
 from core.tasks.text.seeds import drawn
 from core.words import Sentence, say
@@ -79,13 +80,15 @@ def generate_text(
     """Continue the prompt; raises InvalidInput, ModelError, HubError or Cancelled in words."""
     started = time.perf_counter()
     seed = drawn(settings.seed)
-    with registry.borrow(settings.spec(registry, TASK), cancel=lane.cancel, report=lane.report) as model:
+    with borrow(registry, settings.spec(registry, TASK), [settings.prompt], lane, settings.num_beams) as model:
         ids, notes = _prompt(settings, model)
         request = Request(ids, settings, seed, lane.cancel or CancelToken())
-        if settings.num_beams > 1:
-            written = write_with_beams(request, registry, model)
-        else:
-            written = _write(request, registry, model, told)
+        most = cache_bytes(model.model, settings.rows, len(ids) + settings.max_new_tokens)
+        with registry.promise(model, most, request.cancel):
+            if settings.num_beams > 1:
+                written = write_with_beams(request, registry, model)
+            else:
+                written = _write(request, registry, model, told)
         rows = tuple(_continuation(model, row, why) for row, why in zip(written.rows, written.reasons, strict=True))
         provenance = model.provenance(time.perf_counter() - started, seed if settings.do_sample else None)
     return Generation(

@@ -1,0 +1,143 @@
+"""Generate: a text goes on token by token, each with its candidates, and from each candidate in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from core.atelier import Atelier
+from core.tasks.text.sampling import PRESETS, preset
+from core.tasks.text.text_generation import TASK, Continuation, Generation, Piece, TextGenerationSettings, generate_text
+from core.words import say
+from tabs._events import Endpoint, Visit, look_up
+from tabs._form import control, controls
+from tabs._language import word
+from tabs.text._panel import Examples, TextTask, lay_out
+
+TITLE = "task.text_generation"
+EXAMPLES = Examples(
+    ["prompt"],
+    [
+        ["Once upon a time, a little dragon"],
+        ["Tom and his sister found a box in the garden. Inside"],
+        ["The old king was sad because"],
+    ],
+)
+TOKENS_WITH_CANDIDATES = 300
+"""A page with more of them becomes slow; the JSON has them all."""
+BRANCH = """
+element.addEventListener('click', (event) => {
+  const chosen = event.target.closest('[data-branch]');
+  if (!chosen) return;
+  const row = chosen.closest('[data-row]');
+  const before = [...row.querySelectorAll('details.piece')];
+  const place = before.indexOf(chosen.closest('details.piece'));
+  const text = before.slice(0, place).map((piece) => piece.dataset.text).join('');
+  const box = document.querySelector('#text_generation-prompt textarea');
+  box.value = row.dataset.row + text + chosen.dataset.branch;
+  box.dispatchEvent(new Event('input', { bubbles: true }));
+  setTimeout(() => document.querySelector('#text_generation-run').click(), 150);
+});
+"""
+"""A click on a candidate makes it the end of the prompt, and runs again from there."""
+
+
+def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
+    """Lay out the panel and wire `/text_generation`."""
+    task = TextTask(
+        task=TASK,
+        settings=TextGenerationSettings,
+        answer=generate_text,
+        show=_show,
+        describe="Continue a text token by token, with the most probable candidates at each place.",
+        sketch=_sketch,
+        script=BRANCH,
+    )
+    lay_out(atelier, task, _main, _more, EXAMPLES, wishes)
+
+
+def _main() -> dict[str, Any]:
+    return {
+        "prompt": control(TextGenerationSettings, "prompt", lines=5, elem_id="text_generation-prompt"),
+        "max_new_tokens": control(TextGenerationSettings, "max_new_tokens", elem_id="text_generation-max_new_tokens"),
+    }
+
+
+def _more() -> dict[str, Any]:
+    choices = [(word(f"preset.{name}"), name) for name in PRESETS]
+    chosen = gr.Radio(choices, value="balanced", label=word("preset"), elem_id="text_generation-preset")
+    made = {
+        **controls(TextGenerationSettings, "do_sample", "temperature"),
+        **_relabelled("top_k", "top_k_sampling"),
+        **controls(TextGenerationSettings, "top_p", "min_p", "typical_p", "repetition_penalty"),
+        **_relabelled("no_repeat_ngram_size", "no_repeat_ngram_size_off"),
+        **controls(TextGenerationSettings, "min_new_tokens", "num_return_sequences"),
+        **_relabelled("num_beams", "num_beams_off"),
+        **controls(TextGenerationSettings, "length_penalty", "early_stopping", "seed"),
+    }
+    made["stop"] = control(TextGenerationSettings, "stop", lines=2)
+    made["candidates"] = control(TextGenerationSettings, "candidates")
+    touched = [made[name] for name in preset("balanced")]
+    look_up(chosen.input, _apply, Endpoint("text_generation_preset", {"name": chosen}, touched, public=False))
+    return made
+
+
+def _relabelled(name: str, label: str) -> dict[str, Any]:
+    """Return a control whose name means something else in other tasks."""
+    return {name: control(TextGenerationSettings, name, label=word(f"field.{label}"))}
+
+
+def _apply(_: Visit, name: str) -> tuple[Any, ...]:
+    """Set the controls as the preset says."""
+    return tuple(preset(name).values())
+
+
+def _sketch(texts: Sequence[str], settings: TextGenerationSettings) -> str:
+    return "".join(_row(settings.prompt, escape(text)) for text in texts)
+
+
+def _show(answer: Generation, settings: TextGenerationSettings, visit: Visit) -> str:
+    rows = "".join(_row(settings.prompt, _pieces(row)) + _end(row, visit) for row in answer.continuations)
+    speed = say(
+        "say.generation_speed",
+        rate=f"{answer.tokens_per_second:,.1f}",
+        first=f"{answer.first_token_seconds:.2f}",
+        count=sum(len(row.tokens) for row in answer.continuations),
+    )
+    return rows + f'<p class="speed">{escape(visit.say(speed))}</p>'
+
+
+def _row(prompt: str, written: str) -> str:
+    shown = f'<span class="prompt">{escape(prompt)}</span>{written}'
+    return f'<div class="answer" data-row="{escape(prompt)}">{shown}</div>'
+
+
+def _end(row: Continuation, visit: Visit) -> str:
+    return f'<p class="ended">{escape(visit.say(say(f"say.ended_{row.reason}")))}</p>'
+
+
+def _pieces(row: Continuation) -> str:
+    """Draw each token with its candidates; a token that is no whole character is drawn with the next ones."""
+    if not all(token.candidates for token in row.tokens) or len(row.tokens) > TOKENS_WITH_CANDIDATES:
+        return escape(row.text)
+    return "".join(map(_piece, row.tokens))
+
+
+def _piece(token: Piece) -> str:
+    sure = f"{token.probability:.0%}"
+    candidates = "".join(
+        f'<li><button type="button" data-branch="{escape(text)}">{escape(_visible(text))}</button>{chance:.1%}</li>'
+        for text, chance in token.candidates
+    )
+    return (
+        f'<details class="piece" name="piece" data-text="{escape(token.text)}" style="--sure:{sure}">'
+        f"<summary>{escape(token.text)}</summary><ol>{candidates}</ol></details>"
+    )
+
+
+def _visible(text: str) -> str:
+    """Show what cannot be seen: spaces and line breaks."""
+    return text.replace(" ", "·").replace("\n", "⏎") or "∅"

@@ -1,0 +1,153 @@
+"""The Generate panel: what it draws, and its endpoint as programs use it: streamed, stopped, refused."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from transformers import pipeline
+
+from core.provenance import Provenance
+from core.tasks.text.text_generation import Continuation, Generation, Piece, TextGenerationSettings
+from core.words import dictionary, say
+from tabs._events import Visit
+from tabs.text.generation import TOKENS_WITH_CANDIDATES, _apply, _show, _sketch
+from tests.fakes.models import tiny_llama
+from tests.serving import Served
+
+PROVENANCE = Provenance("m", "r", None, "cpu", "float32", "sdpa", 1, 0.5)
+LONG = {"max_new_tokens": 250, "min_new_tokens": 250, "num_return_sequences": 8}
+MARKUP = '<img src=x onerror="alert(1)">'
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give a tiny causal language model."""
+    return str(tiny_llama(tmp_path_factory.mktemp("model") / "llama"))
+
+
+@pytest.fixture
+def client(served: Served, tmp_path: Path) -> Iterator[Client]:
+    """Give a client of the shared app."""
+    made = Client(served.address, ssl_verify=False, verbose=False, download_files=tmp_path)
+    yield made
+    made.close()
+
+
+def written(*pieces: Piece, text: str = "") -> Generation:
+    """Return a generation of one row."""
+    row = Continuation(text or "".join(piece.text for piece in pieces), pieces, "eos")
+    return Generation("Once", (row,), 0.25, 40.0, PROVENANCE)
+
+
+def drawn(answer: Generation) -> str:
+    """Return the panel's view of it."""
+    return _show(answer, TextGenerationSettings(prompt="Once"), Visit())
+
+
+def test_each_token_opens_its_candidates() -> None:
+    """A token is a disclosure whose list holds the candidates with their probabilities, spaces made visible."""
+    html = drawn(written(Piece(" a", 0.625, ((" a", 0.625), ("\n", 0.25)))))
+    assert html.count("<details") == 1
+    assert "--sure:62%" in html
+    assert 'data-branch=" a"' in html
+    assert "·a</button>62.5%" in html
+    assert "⏎</button>25.0%" in html
+
+
+def test_markup_stays_text() -> None:
+    """Neither a prompt nor a token nor a candidate becomes markup."""
+    html = drawn(written(Piece(MARKUP, 0.5, ((MARKUP, 0.5),)))) + _sketch(
+        [MARKUP], TextGenerationSettings(prompt=MARKUP)
+    )
+    assert "<img" not in html
+    assert 'onerror="' not in html
+
+
+def test_a_very_long_text_is_plain() -> None:
+    """A page with thousands of lists would be slow: beyond a limit the text stands there without candidates."""
+    pieces = [Piece("a", 1.0, (("a", 1.0),))] * (TOKENS_WITH_CANDIDATES + 1)
+    assert "<details" not in drawn(written(*pieces))
+
+
+def test_speed_and_end_are_told() -> None:
+    """Under the text stand why it ended, how many tokens, how fast, and how soon the first one came."""
+    html = drawn(written(Piece("a", 1.0)))
+    assert str(say("say.ended_eos")) in html
+    assert "1 tokens, 40.0 per second; the first after 0.25 s" in html
+
+
+def test_a_preset_sets_every_control_it_touches() -> None:
+    """A preset returns a value for each control that any preset sets: the others go back to their defaults."""
+    greedy, creative = _apply(Visit(), "greedy"), _apply(Visit(), "creative")
+    assert len(greedy) == len(creative) == 7
+    assert 1.2 in creative
+    assert 1.2 not in greedy
+
+
+def test_it_answers_like_the_pipeline(client: Client, story: str) -> None:
+    """`result` is what transformers.pipeline returns for the same model, prompt and settings."""
+    _, code, result, provenance = client.predict(
+        "Once", model=story, do_sample=False, max_new_tokens=12, api_name="/text_generation"
+    )
+    assert result == pipeline("text-generation", model=story)("Once", do_sample=False, max_new_tokens=12)
+    assert "pipeline(" in code
+    assert provenance["model"] == story
+    assert provenance["seed"] is None
+
+
+def test_it_is_streamed(client: Client, story: str) -> None:
+    """Programs, too, get the text while it grows; the last update is the whole answer."""
+    job = client.submit("Once", model=story, **LONG, api_name="/text_generation")
+    view, _, result, _ = job.result(timeout=120)
+    grown = [update[0] for update in job.outputs()]
+    assert len(grown) > 1
+    assert result[0]["generated_text"].startswith("Once")
+    assert grown[-1] == view
+
+
+def test_a_cancelled_request_stops_writing(client: Client, served: Served, story: str) -> None:
+    """After a client's cancel nobody borrows the model any more, long before thousands of tokens could be written."""
+    job = client.submit("Once", model=story, **LONG, api_name="/text_generation")
+    until(lambda: len(job.outputs()) > 0 or job.done())
+    job.cancel()
+    until(lambda: borrowers(served) == 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"prompt": " "}, "error.text_empty"),
+        ({"max_new_tokens": 0}, "error.number_outside"),
+        ({"min_new_tokens": 50, "max_new_tokens": 10}, "error.new_tokens_crossed"),
+        ({"do_sample": False, "num_return_sequences": 2}, "error.greedy_has_one_sequence"),
+        ({"early_stopping": True}, "error.early_stopping_needs_beams"),
+        ({"num_beams": 2, "num_return_sequences": 3}, "error.more_sequences_than_beams"),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_refused_in_words(client: Client, story: str, values: dict[str, object], key: str) -> None:
+    """Limits and contradictions are sentences, not warnings in a log."""
+    with pytest.raises(AppError) as caught:
+        client.predict(**{"prompt": "Once", "model": story, **values}, api_name="/text_generation")
+    assert re.fullmatch(re.sub(r"\\\{\w+\\\}", ".+", re.escape(dictionary("en")[key])), str(caught.value))
+
+
+def borrowers(served: Served) -> int:
+    """Return how many requests hold a model."""
+    answer = httpx.post(f"{served.address}/gradio_api/run/models_ledger", json={"data": []}, timeout=60).json()
+    return sum(row["borrowed"] for row in answer["data"][1]["models"])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, two minutes at most."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
