@@ -20,14 +20,11 @@ from core.decoding import Decoder, Writing, Written
 from core.errors import NotEnoughMemory
 from core.events import CancelToken
 from core.memory import ran_out
-from core.turns import Turns
+from core.turns import BACKGROUND_PATIENCE, Turns
 from core.unload import let_go
 
 LARGEST_BATCH = 64
 """Items in one forward pass, at most."""
-
-BACKGROUND_PATIENCE = 1.0
-"""Seconds that background work waits while texts are being written; then it gets a turn."""
 
 Run = Callable[[Sequence[Any]], Sequence[Any]]
 T = TypeVar("T")
@@ -94,14 +91,20 @@ class Batcher:
                 let_go(problem)
             raise _in_words(problem) from problem.__cause__
 
-    def take_turns(self, work: Callable[[Callable[[], None]], T]) -> T:
+    def take_turns(self, work: Callable[[Callable[[], None]], T], *, background: bool = False) -> T:
         """Return `work(give_way)`, run in the caller's thread while the compute thread and others like it wait.
 
         For long work that is a loop of the library's own, as `generate` with beams is: it must call `give_way`
-        between two steps, and whoever has waited longest computes next.
+        between two steps, and whoever has waited longest computes next; background work goes after all others.
+        Memory that runs out is NotEnoughMemory.
         """
-        with self._turns:
-            return work(self._turns.give_way)
+        with self._turns.in_background() if background else self._turns:
+            try:
+                return work(self._turns.give_way)
+            except BaseException as problem:  # noqa: BLE001 passed on in words
+                if ran_out(problem):
+                    let_go(problem)
+                raise _in_words(problem) from problem.__cause__
 
     def _wake(self) -> None:
         if self._thread is None:

@@ -233,6 +233,18 @@ def test_long_work_gives_way_between_its_steps(users: ThreadPoolExecutor) -> Non
     assert batcher.take_turns(work) == [2]
 
 
+def test_memory_that_runs_out_between_steps_is_a_sentence() -> None:
+    """Work in turns that fills the memory is refused in words, and the next one gets its turn."""
+    batcher = Batcher()
+
+    def work(_: Callable[[], None]) -> None:
+        raise MemoryError
+
+    with pytest.raises(NotEnoughMemory, match="Ask for less at once"):
+        batcher.take_turns(work)
+    assert batcher.take_turns(lambda _: 1, background=True) == 1
+
+
 def test_one_thread_computes_for_all(users: ThreadPoolExecutor) -> None:
     """However many ask, the work runs in one thread only."""
     batcher, names = Batcher(), set()
