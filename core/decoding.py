@@ -86,10 +86,13 @@ class Writing:
 
     def finish(self) -> None:
         """Give the result to whoever waits."""
+        self.outcome.set_result(self.so_far("length"))
+
+    def so_far(self, reason: str) -> Written:
+        """Return what is written; `reason` is that of rows that did not end by themselves."""
         seconds = time.perf_counter() - self.began
-        reasons = tuple(reason or "length" for reason in self.reasons)
-        rows = tuple(map(tuple, self.rows))
-        self.outcome.set_result(Written(rows, reasons, self.first_token_seconds, seconds))
+        reasons = tuple(own or reason for own in self.reasons)
+        return Written(tuple(map(tuple, self.rows)), reasons, self.first_token_seconds, seconds)
 
     def fail(self, problem: BaseException) -> None:
         """Tell whoever waits that it went wrong."""

@@ -26,6 +26,8 @@ class Request:
     """GenerationOptions with a number of `candidates`."""
     seed: int
     cancel: CancelToken
+    ends: Sequence[int] = ()
+    """The tokens that end the text; none = those of the model's own file."""
 
 
 def write_with_beams(request: Request, registry: Registry, model: LoadedModel) -> Written:
@@ -39,7 +41,7 @@ def write_with_beams(request: Request, registry: Registry, model: LoadedModel) -
 def _write(request: Request, model: LoadedModel, give_way: Callable[[], None]) -> Written:
     rows = _generate(request, model, give_way)
     request.cancel.check()
-    reasons = tuple(_reason(row, request.settings, model) for row in rows)
+    reasons = tuple(_reason(row, request, model) for row in rows)
     return Written(tuple(_described(row, request, model) for row in rows), reasons, 0.0, 0.0)
 
 
@@ -73,26 +75,27 @@ def _generate(request: Request, model: LoadedModel, give_way: Callable[[], None]
             inputs,
             attention_mask=torch.ones_like(inputs),
             stopping_criteria=between_tokens(give_way, request.cancel),
-            **arguments(settings),
+            **arguments(settings, request.ends),
             **stops,
         )
-    return [_until_end(row[inputs.shape[1] :], model) for row in rows]
+    ends = _end_ids(request, model)
+    return [_until_end(row[inputs.shape[1] :], ends) for row in rows]
 
 
-def _until_end(row: torch.Tensor, model: LoadedModel) -> torch.Tensor:
-    ends = [place for place, id_ in enumerate(row.tolist()) if id_ in _end_ids(model)]
-    return row[: ends[0] + 1] if ends else row
+def _until_end(row: torch.Tensor, ends: Sequence[int]) -> torch.Tensor:
+    found = [place for place, id_ in enumerate(row.tolist()) if id_ in ends]
+    return row[: found[0] + 1] if found else row
 
 
-def _end_ids(model: LoadedModel) -> list[int]:
-    eos = model.model.generation_config.eos_token_id
-    return eos if isinstance(eos, list) else [eos]
+def _end_ids(request: Request, model: LoadedModel) -> Sequence[int]:
+    own = model.model.generation_config.eos_token_id
+    return request.ends or (own if isinstance(own, list) else [own])
 
 
-def _reason(row: torch.Tensor, settings: GenerationOptions, model: LoadedModel) -> str:
-    if len(row) and int(row[-1]) in _end_ids(model):
+def _reason(row: torch.Tensor, request: Request, model: LoadedModel) -> str:
+    if len(row) and int(row[-1]) in _end_ids(request, model):
         return "eos"
-    return "length" if len(row) >= settings.max_new_tokens else "stop"
+    return "length" if len(row) >= request.settings.max_new_tokens else "stop"
 
 
 def _described(row: torch.Tensor, request: Request, model: LoadedModel) -> tuple[Token, ...]:

@@ -114,18 +114,28 @@ def preset(name: str) -> dict[str, Any]:
     return {field: usual[field] for field in touched} | dict(PRESETS[name])
 
 
-def arguments(options: GenerationOptions) -> dict[str, Any]:
-    """Return what to pass to `generate`: everything that counts, for the model's own file may say otherwise."""
+def arguments(options: GenerationOptions, ends: Sequence[int] = ()) -> dict[str, Any]:
+    """Return what to pass to `generate`: everything that counts, for the model's own file may say otherwise.
+
+    `ends`: the tokens that end a text; none = those of the model's own file.
+    """
     names = [*ALWAYS, *(SAMPLING if options.do_sample else ()), *(BEAMS if options.num_beams > 1 else ())]
-    return {name: getattr(options, name) for name in names}
+    return {name: getattr(options, name) for name in names} | ({"eos_token_id": list(ends)} if ends else {})
 
 
-def rule(options: GenerationOptions, model: LoadedModel, prompt_tokens: int, seed: int, candidates: int = 0) -> Rule:
+def rule(
+    options: GenerationOptions,
+    model: LoadedModel,
+    prompt_tokens: int,
+    seed: int,
+    candidates: int = 0,
+    ends: Sequence[int] = (),
+) -> Rule:
     """Return how `options` choose tokens after a prompt of so many; what `generate` would do, with its own parts."""
     import torch
 
     network = model.model
-    config, _ = network._prepare_generation_config(None, **arguments(options))  # noqa: SLF001 the one place that knows the model's own settings
+    config, _ = network._prepare_generation_config(None, **arguments(options, ends))  # noqa: SLF001 the one place that knows the model's own settings
     network._prepare_special_tokens(config, kwargs_has_attention_mask=True, device=network.device)  # noqa: SLF001
     processors = network._get_logits_processor(  # noqa: SLF001 its order decides the result
         generation_config=config, input_ids_seq_length=prompt_tokens, device=network.device

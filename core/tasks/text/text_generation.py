@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from core import fields
-from core.decoding import Token, Writing, Written
+from core.decoding import Token
 from core.errors import InvalidInput
 from core.events import CancelToken
 from core.loading import LoadedModel
-from core.promises import cache_bytes
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.beams import Request, write_with_beams
+from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
-from core.tasks.text.sampling import GenerationOptions, rule
+from core.tasks.text.sampling import GenerationOptions
 from core.tasks.text.seeds import drawn
+from core.tasks.text.writing import Told, tokens_per_second, write
 from core.words import Sentence, say
 
 TASK = "text-generation"
@@ -70,10 +69,6 @@ class Generation:
         return [{"generated_text": self.prompt + one.text} for one in self.continuations]
 
 
-Told = Callable[[Sequence[str]], None]
-"""Told the text of each row so far, whenever there is more."""
-
-
 def generate_text(
     settings: TextGenerationSettings, registry: Registry, lane: Lane = INTERACTIVE, told: Told | None = None
 ) -> Generation:
@@ -83,27 +78,11 @@ def generate_text(
     with borrow(registry, settings.spec(registry, TASK), [settings.prompt], lane, settings.num_beams) as model:
         ids, notes = _prompt(settings, model)
         request = Request(ids, settings, seed, lane.cancel or CancelToken())
-        most = cache_bytes(model.model, settings.rows, len(ids) + settings.max_new_tokens)
-        with registry.promise(model, most, request.cancel):
-            if settings.num_beams > 1:
-                written = write_with_beams(request, registry, model)
-            else:
-                written = _write(request, registry, model, told)
+        written = write(request, registry, model, told)
         rows = tuple(_continuation(model, row, why) for row, why in zip(written.rows, written.reasons, strict=True))
         provenance = model.provenance(time.perf_counter() - started, seed if settings.do_sample else None)
-    return Generation(
-        settings.prompt, rows, written.first_token_seconds, _rate(written), with_notes(provenance, notes), notes
-    )
-
-
-def _write(request: Request, registry: Registry, model: LoadedModel, told: Told | None) -> Written:
-    """Write token by token beside other visitors' texts."""
-    settings, count = request.settings, request.settings.num_return_sequences
-    how = rule(settings, model, len(request.ids), request.seed, settings.candidates)
-    writing = Writing(request.ids, how, count, cancel=request.cancel)
-    if told:
-        writing.told = _Teller(model.tokenizer, count, told)
-    return registry.batcher.write(model.model, writing)
+    speed = tokens_per_second(written)
+    return Generation(settings.prompt, rows, written.first_token_seconds, speed, with_notes(provenance, notes), notes)
 
 
 def _prompt(settings: TextGenerationSettings, model: LoadedModel) -> tuple[list[int], tuple[Sentence, ...]]:
@@ -118,24 +97,6 @@ def _prompt(settings: TextGenerationSettings, model: LoadedModel) -> tuple[list[
     return ids[-room:], (say("say.prompt_cut", read=room, length=len(ids)),)
 
 
-@dataclass
-class _Teller:
-    """Decodes what each row has written so far; a character that is not whole yet is left for the next time."""
-
-    tokenizer: Any
-    count: int
-    told: Told
-
-    def __post_init__(self) -> None:
-        self._ids: list[list[int]] = [[] for _ in range(self.count)]
-
-    def __call__(self, tokens: Sequence[Token | None]) -> None:
-        for ids, token in zip(self._ids, tokens, strict=True):
-            if token is not None:
-                ids.append(token.id)
-        self.told([self.tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd") for ids in self._ids])
-
-
 def _continuation(model: LoadedModel, tokens: Sequence[Token], reason: str) -> Continuation:
     text = str(model.tokenizer.decode([token.id for token in tokens], skip_special_tokens=True))
     return Continuation(text, tuple(_piece(model, token) for token in tokens), reason)
@@ -148,9 +109,3 @@ def _piece(model: LoadedModel, token: Token) -> Piece:
 
 def _text(model: LoadedModel, id_: int) -> str:
     return str(model.tokenizer.decode([id_]))
-
-
-def _rate(written: Written) -> float:
-    count = sum(len(row) for row in written.rows) - len(written.rows)
-    seconds = written.seconds - written.first_token_seconds
-    return count / seconds if count > 0 and seconds > 0 else 0.0

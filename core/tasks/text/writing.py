@@ -1,0 +1,108 @@
+"""A prompt goes on, token by token beside other visitors' texts or by beams: what every task that writes shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.decoding import Token, Writing, Written
+from core.errors import Cancelled
+from core.loading import LoadedModel
+from core.promises import cache_bytes
+from core.registry import Registry
+from core.tasks.text.beams import Request, write_with_beams
+from core.tasks.text.sampling import rule
+
+STOPPED = "stopped"
+"""Why a text ended that somebody stopped."""
+UNFINISHED = "\ufffd"
+"""What a tokenizer decodes half a character to."""
+
+Told = Callable[[Sequence[str]], None]
+"""Told the text of each row so far, whenever there is more; in the compute thread, so it must be quick."""
+
+
+def write(
+    request: Request, registry: Registry, model: LoadedModel, told: Told | None = None, *, keep: bool = False
+) -> Written:
+    """Write what `request` asks for, with the memory for it promised; beams tell nothing on their way.
+
+    Raises NotEnoughMemory, and Cancelled at most a token after a stop; with `keep`, what was written until then is
+    returned, its reason STOPPED, unless it is nothing.
+    """
+    settings = request.settings
+    most = cache_bytes(model.model, settings.rows, len(request.ids) + settings.max_new_tokens)
+    with registry.promise(model, most, request.cancel):
+        if settings.num_beams > 1:
+            return write_with_beams(request, registry, model)
+        return _write_on(request, registry, model, told, keep=keep)
+
+
+def tokens_per_second(written: Written) -> float:
+    """Return the speed of all rows together, from the first token on; 0 where there was no second."""
+    count = sum(len(row) for row in written.rows) - len(written.rows)
+    seconds = written.seconds - written.first_token_seconds
+    return count / seconds if count > 0 and seconds > 0 else 0.0
+
+
+def _write_on(request: Request, registry: Registry, model: LoadedModel, told: Told | None, *, keep: bool) -> Written:
+    settings, count = request.settings, request.settings.num_return_sequences
+    how = rule(settings, model, len(request.ids), request.seed, settings.candidates, request.ends)
+    writing = Writing(request.ids, how, count, cancel=request.cancel)
+    if told:
+        writing.told = Teller(model.tokenizer, count, told)
+    try:
+        return registry.batcher.write(model.model, writing)
+    except Cancelled:
+        if not keep or not any(writing.rows):
+            raise
+        return writing.so_far(STOPPED)
+
+
+@dataclass
+class Teller:
+    """Tells what each row has written so far, decoding only its newest tokens."""
+
+    tokenizer: Any
+    count: int
+    told: Told
+
+    def __post_init__(self) -> None:
+        """Begin with empty rows."""
+        self._rows = [_Row(self.tokenizer) for _ in range(self.count)]
+
+    def __call__(self, tokens: Sequence[Token | None]) -> None:
+        """Take the new token of each row, None where it has ended."""
+        for row, token in zip(self._rows, tokens, strict=True):
+            if token is not None:
+                row.add(token.id)
+        self.told([row.text for row in self._rows])
+
+
+@dataclass
+class _Row:
+    """Decodes one text as it grows; a character that is not whole yet waits for its next token.
+
+    A token is decoded with the ones before it, for some tokenizers write a space only between two (the offsets are
+    those of Hugging Face's text-generation-inference).
+    """
+
+    tokenizer: Any
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+    before: int = 0
+    """From here on tokens are decoded, to see what stands before the newest ones."""
+    known: int = 0
+    """Up to here `text` holds them."""
+
+    def add(self, id_: int) -> None:
+        """Take one token more."""
+        self.ids.append(id_)
+        old, new = (self._decode(self.ids[self.before : end]) for end in (self.known, len(self.ids)))
+        if len(new) > len(old) and not new.endswith(UNFINISHED):
+            self.text += new[len(old) :]
+            self.before, self.known = self.known, len(self.ids)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
