@@ -10,19 +10,31 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName
+from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName, WrongTask
 from core.placement import Wish
+from core.remote_names import Endpoint, is_remote, remote_place
 from core.settings import PROJECT, Capability, Settings
 
 STARTERS_FOLDER = PROJECT / "assets" / "starters"
+REMOTE_TASK = "chat"
+"""What a model on another machine can be asked."""
 
 
 class Source(StrEnum):
-    """Where a model's files come from."""
+    """Where a model's files come from, or who runs it elsewhere."""
 
     STARTER = "starter"
     HUB = "hub"
     FOLDER = "folder"
+    ENDPOINT = "endpoint"
+    """A server that speaks OpenAI's chat protocol."""
+    PROVIDER = "provider"
+    """Hugging Face's Inference Providers."""
+
+    @property
+    def remote(self) -> bool:
+        """True where the model is on another machine: nothing of it is loaded here."""
+        return self in {Source.ENDPOINT, Source.PROVIDER}
 
 
 @dataclass(frozen=True)
@@ -221,7 +233,10 @@ class Catalogue:
         self._settings = settings
 
     def resolve(self, name: str, task: str, wish: Wish | None = None) -> ModelSpec:
-        """Read "starter/x", "org/model[@revision][+org/adapter[@revision]]" or a folder path."""
+        """Read "starter/x", "org/model[@revision][+org/adapter[@revision]]" or a folder path.
+
+        For chat alone also a model elsewhere: "https://host/v1#model" or "hf-inference:org/model[:provider]".
+        """
         known = find_task(task)
         wanted = (name or "").strip() or known.starter
         return replace(self._locate(wanted, known.name), wish=wish or Wish())
@@ -230,6 +245,8 @@ class Catalogue:
         if wanted.startswith("starter/"):
             starter_folder(wanted)
             return ModelSpec(wanted, Source.STARTER, task)
+        if is_remote(wanted):
+            return self._remote(wanted, task)
         if _looks_like_folder(wanted):
             return ModelSpec(str(self._folder(wanted)), Source.FOLDER, task)
         base, *adapters = wanted.split("+")
@@ -237,6 +254,16 @@ class Catalogue:
         for named in ((base, revision), *map(split_revision, adapters)):
             self._check_hub_id(*named)
         return ModelSpec(base, Source.HUB, task, revision, tuple(adapters))
+
+    def _remote(self, wanted: str, task: str) -> ModelSpec:
+        """Refuse what would let a visitor choose whom our server calls: listed names are taken word for word."""
+        listed = self._settings.hub_models if self._settings.mode == "space" else ()
+        if wanted not in listed:
+            self._settings.require(Capability.REMOTE_MODELS)
+        place = remote_place(wanted)
+        if task != REMOTE_TASK:
+            raise WrongTask("error.remote_only_chat", task=task)
+        return ModelSpec(place.name, Source.ENDPOINT if isinstance(place, Endpoint) else Source.PROVIDER, task)
 
     def _folder(self, wanted: str) -> Path:
         self._settings.require(Capability.LOCAL_FOLDERS)

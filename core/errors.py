@@ -12,12 +12,16 @@ AtelierError                 a person can act on it; its text says what happened
 │   ├── UnsafeWeights        only pickled weights, or code of its own
 │   ├── WrongTask            the model was made for something else
 │   └── NotEnoughMemory      it does not fit, and who holds the rest
-└── HubError                 the Hub said no, or nothing
-    ├── HubMissing           no such repository or revision
-    ├── HubGated             the licence must be accepted, or the token lacks the right
-    ├── HubUnreachable       offline, or the connection broke
-    ├── DamagedDownload      size or hash differ from what the Hub promised
-    └── DiskFull             not enough room for the download
+├── HubError                 the Hub said no, or nothing
+│   ├── HubMissing           no such repository or revision
+│   ├── HubGated             the licence must be accepted, or the token lacks the right
+│   ├── HubUnreachable       offline, or the connection broke
+│   ├── DamagedDownload      size or hash differ from what the Hub promised
+│   └── DiskFull             not enough room for the download
+└── RemoteError              a model on another machine said no, or nothing
+    ├── RemoteMissing        nothing there speaks the protocol, or it has no such model
+    ├── RemoteDenied         the key is missing or lacks the right, or somebody must pay first
+    └── RemoteUnreachable    no connection, too busy, too slow, or it broke
 """
 
 from __future__ import annotations
@@ -102,3 +106,19 @@ class DamagedDownload(HubError):
 
 class DiskFull(HubError):
     """Not enough room for the download."""
+
+
+class RemoteError(AtelierError):
+    """A model on another machine said no, or nothing."""
+
+
+class RemoteMissing(RemoteError):
+    """Nothing there speaks the protocol, or it has no such model."""
+
+
+class RemoteDenied(RemoteError):
+    """The key is missing or lacks the right, or somebody must pay first."""
+
+
+class RemoteUnreachable(RemoteError):
+    """No connection, too busy, too slow, or it broke."""

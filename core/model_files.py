@@ -109,6 +109,7 @@ class Finder:
 
     def locate(self, spec: ModelSpec, report: Report | None = None, cancel: CancelToken | None = None) -> ModelFiles:
         """Find the files of `spec`, downloading what is missing; raises HubError or ModelError."""
+        _require_files(spec)
         files = self._locate(spec, _Search(report, cancel))
         check_task(read_config(files.config_folder), spec, files.head_from)
         return files
@@ -122,6 +123,7 @@ class Finder:
 
     def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:
         """Return what is known before the weights are here; of a Hub model only small files are read."""
+        _require_files(spec)
         return self._preview(spec, _Search(cancel=cancel))
 
     def _locate(self, spec: ModelSpec, search: _Search) -> ModelFiles:
@@ -227,6 +229,12 @@ class Finder:
     def _repositories(self, spec: ModelSpec, search: _Search) -> list[Repository]:
         named = [(spec.name, spec.revision), *map(split_revision, spec.adapters)]
         return [self._hub.look_up(name, revision, search.cancel) for name, revision in named]
+
+
+def _require_files(spec: ModelSpec) -> None:
+    """Refuse a model on another machine: there is nothing of it to load, to plan or to look into here."""
+    if spec.source.remote:
+        raise NotAModel("error.remote_has_no_files", name=spec.name)
 
 
 def _facts(files: ModelFiles) -> ModelFacts:

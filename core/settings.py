@@ -33,6 +33,7 @@ class Capability(StrEnum):
 
     ANY_HUB_MODEL = "any_hub_model"
     LOCAL_FOLDERS = "local_folders"
+    REMOTE_MODELS = "remote_models"
     UNLOAD = "unload"
 
 

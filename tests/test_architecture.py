@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "0 words and laws: nothing about models",
         (
             *("core", "core.words", "core.errors", "core.events", "core.fields", "core.settings"),
-            *("core.collector", "core.provenance", "core.redaction", "core.unload"),
+            *("core.collector", "core.endpoint_keys", "core.provenance", "core.redaction", "core.unload"),
         ),
     ),
     (
@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
             *("core.catalogue", "core.wish", "core.devices", "core.memory", "core.accelerators", "core.hardware"),
             *("core.model_facts", "core.prediction", "core.choices", "core.remedies", "core.placement"),
             *("core.repository", "core.downloads", "core.hub*", "core.safetensors_header", "core.attention"),
-            "core.tables",
+            *("core.remote*", "core.tables"),
         ),
     ),
     (
