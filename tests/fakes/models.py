@@ -34,6 +34,11 @@ CLUTTER = (
 )
 """What repositories hold beside what loading needs."""
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""The form of conversations that Qwen and many others have."""
 
 
 def tiny_bert(
@@ -121,6 +126,24 @@ def tiny_llama(folder: Path, seed: int = 0) -> Path:
         if parameter.ndim > 1:
             parameter.data.mul_(8)  # fresh weights answer nearly the same to everything
     model.eval().save_pretrained(folder)
+    return folder
+
+
+def tiny_chat(folder: Path, template: str | None = CHATML) -> Path:
+    """Write `tiny_llama` with a chat template (None = none) and the tokens <|im_start|> and <|im_end|> for it."""
+    import torch
+    import transformers
+
+    tiny_llama(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(folder)
     return folder
 
 

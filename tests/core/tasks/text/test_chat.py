@@ -1,0 +1,273 @@
+"""A conversation goes on: as the pipeline would, with what fits, in whatever template, stopped, refused in words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
+
+from core.errors import Cancelled, InvalidInput, ModelError
+from core.events import CancelToken
+from core.messages import Message
+from core.registry import Registry
+from core.tasks.text.chat import ChatSettings, Reply, chat
+from core.tasks.text.chat_template import PLAIN, STORY
+from core.tasks.text.encoder import Lane
+from core.tasks.text.sampling import arguments
+from tests.fakes.models import CHATML, tiny_chat
+
+BEFORE = [{"role": "user", "content": "Hi, 你好"}, {"role": "assistant", "content": "Hello!"}]
+REFUSES_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + CHATML
+)
+IGNORES_SYSTEM = CHATML.replace("messages %}", "messages if message['role'] != 'system' %}")
+ALTERNATES = (
+    "{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant') }}{% endif %}"
+    "{{ message['content'] }}{% endfor %}"
+)
+
+MakeChat = Callable[[str | None], str]
+
+
+@pytest.fixture(scope="module")
+def make_chat(tmp_path_factory: pytest.TempPathFactory) -> MakeChat:
+    """Give a maker of tiny chat models, one for each template."""
+    made: dict[str | None, str] = {}
+
+    def make(template: str | None) -> str:
+        if template not in made:
+            made[template] = str(tiny_chat(tmp_path_factory.mktemp("model") / "chat", template))
+        return made[template]
+
+    return make
+
+
+def settings(model: str, **values: Any) -> ChatSettings:
+    """Return greedy settings for a short answer."""
+    return ChatSettings(**{"message": "And you?", "do_sample": False, "max_new_tokens": 12, "model": model, **values})
+
+
+def by_generate(model: str, messages: Sequence[dict[str, str]], count: int = 12) -> str:
+    """Return what the plain library writes: its template, its greedy search."""
+    tokenizer, network = AutoTokenizer.from_pretrained(model), AutoModelForCausalLM.from_pretrained(model)
+    inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    ids = network.generate(**inputs, do_sample=False, max_new_tokens=count)[0, inputs["input_ids"].shape[1] :]
+    return str(tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def test_greedy_equals_generate_on_the_template(make_chat: MakeChat, registry: Registry) -> None:
+    """System prompt, history and message go through the model's own template, and greedy writes the same text."""
+    model = make_chat(CHATML)
+    reply = chat(settings(model, history=BEFORE, system_prompt="Be kind."), registry)
+    said = [{"role": "system", "content": "Be kind."}, *BEFORE, {"role": "user", "content": "And you?"}]
+    assert reply.text == by_generate(model, said)
+    assert reply.result == [{"generated_text": [*said, {"role": "assistant", "content": reply.text}]}]
+    assert (reply.reason, reply.new_tokens, reply.notes, reply.left_out) == ("length", 12, (), 0)
+    assert reply.provenance.seed is None
+
+
+def test_a_seed_gives_the_pipelines_answer(make_chat: MakeChat, registry: Registry) -> None:
+    """A drawn answer is the one of transformers' pipeline with the same seed."""
+    model = make_chat(CHATML)
+    asked = settings(model, history=BEFORE, do_sample=True, seed=5, temperature=1.3)
+    reply = chat(asked, registry)
+    write = pipeline("text-generation", model=model, device="cpu")
+    torch.manual_seed(5)
+    said = [*BEFORE, {"role": "user", "content": "And you?"}]
+    assert reply.result == write(said, **arguments(asked, reply.prompt.ends if reply.prompt else ()))
+    assert reply.provenance.seed == 5
+
+
+def test_an_answer_ends_with_the_templates_turn(make_chat: MakeChat, registry: Registry, tmp_path: Path) -> None:
+    """The token that the template puts behind an answer ends it, though the model's own settings do not name it."""
+    first = chat(settings(make_chat(CHATML)), registry)
+    folder = tiny_chat(tmp_path / "chat")
+    tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert first.prompt is not None
+    assert end in first.prompt.ends
+    assert end != network.generation_config.eos_token_id
+    fourth = tokenizer(first.text, add_special_tokens=False)["input_ids"][3]
+    rows = network.lm_head.weight.data
+    rows[end] = rows[fourth] * 2  # wherever that token was the best, the end of a turn is better
+    network.save_pretrained(folder)
+    reply = chat(settings(str(folder)), registry)
+    assert reply.reason == "eos"
+    assert reply.new_tokens is not None
+    assert reply.new_tokens <= 4
+    assert first.text.startswith(reply.text)
+    assert "im_end" not in reply.text
+
+
+@pytest.mark.parametrize("template", [REFUSES_SYSTEM, IGNORES_SYSTEM], ids=["refuses", "ignores"])
+def test_a_homeless_system_prompt_is_folded_in(make_chat: MakeChat, registry: Registry, template: str) -> None:
+    """Where the template has no place for a system prompt, it heads the first message, and a note says so."""
+    model = make_chat(template)
+    reply = chat(settings(model, history=BEFORE, system_prompt="Be kind."), registry)
+    folded = [{"role": "user", "content": "Be kind.\n\nHi, 你好"}, BEFORE[1], {"role": "user", "content": "And you?"}]
+    assert reply.text == by_generate(model, folded)
+    assert [note.key for note in reply.notes] == ["say.system_folded"]
+    assert reply.provenance.fallbacks == tuple(map(str, reply.notes))
+    assert reply.messages[0] == Message("system", "Be kind.")
+    assert chat(settings(model, history=BEFORE), registry).notes == ()
+
+
+def test_two_questions_in_a_row_are_one(make_chat: MakeChat, registry: Registry) -> None:
+    """A question that was never answered does not break a template that wants the roles to alternate."""
+    reply = chat(settings(make_chat(ALTERNATES), history=[{"role": "user", "content": "Hi"}]), registry)
+    assert reply.prompt is not None
+    assert reply.prompt.read == (Message("user", "Hi\n\nAnd you?"),)
+    assert [message.content for message in reply.messages] == ["Hi", "And you?"]
+
+
+def test_a_template_that_refuses_is_a_sentence(make_chat: MakeChat, registry: Registry) -> None:
+    """What a template raises is told in its own words; a template that is broken, too."""
+    with pytest.raises(ModelError, match="must alternate"):
+        chat(settings(make_chat(ALTERNATES), history=[{"role": "assistant", "content": "I begin"}]), registry)
+    for broken in ("{{ messages[9]['content'] }}", "{% for %}", "{{ ''.__class__.__mro__ }}"):
+        with pytest.raises(ModelError) as caught:
+            chat(settings(make_chat(broken)), registry)
+        assert caught.value.sentence.key == "error.template_refused"
+
+
+def test_a_template_runs_in_a_sandbox(make_chat: MakeChat, registry: Registry, tmp_path: Path) -> None:
+    """A template cannot reach Python's insides."""
+    mark = tmp_path / "mark"
+    evil = "{{ cycler.__init__.__globals__.os.system('touch " + str(mark) + "') }}"
+    with pytest.raises(ModelError):
+        chat(settings(make_chat(evil)), registry)
+    assert not mark.exists()
+
+
+def test_without_a_template_a_plain_one_is_used(make_chat: MakeChat, registry: Registry) -> None:
+    """A model without a template gets lines of “User:” and “Assistant:” and ends before the next; a note says so."""
+    model = make_chat(None)
+    reply = chat(settings(model, history=BEFORE, system_prompt="Be kind."), registry)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    assert reply.prompt is not None
+    assert tokenizer.decode(reply.prompt.ids) == (
+        "<s>Be kind.\n\nUser: Hi, 你好\nAssistant: Hello!\nUser: And you?\nAssistant:"
+    )
+    assert [note.key for note in reply.notes] == ["say.chat_without_template"]
+    assert reply.prompt.clean(" Fine.\nUser: Really?") == "Fine."
+
+
+def test_plain_templates_are_jinja_of_transformers(make_chat: MakeChat) -> None:
+    """Our own templates mean the same to the plain library; the storyteller's is everybody's words in a row."""
+    tokenizer = AutoTokenizer.from_pretrained(make_chat(None))
+    said = [{"role": "user", "content": "Once"}, {"role": "assistant", "content": " upon"}, BEFORE[0]]
+    told = tokenizer.apply_chat_template(said, chat_template=STORY, tokenize=False, add_generation_prompt=True)
+    assert told == "<s>Once upon Hi, 你好"
+    assert "User: Once\n" in tokenizer.apply_chat_template(said, chat_template=PLAIN, tokenize=False)
+
+
+def test_the_oldest_turns_go_first(make_chat: MakeChat, registry: Registry) -> None:
+    """What does not fit is left out by whole turns from the oldest on; system prompt and last message stay."""
+    model = make_chat(CHATML)
+    turns = [
+        one
+        for place in range(5)
+        for one in (
+            {"role": "user", "content": f"{place} " + "x" * 25},
+            {"role": "assistant", "content": f"{place} " + "y" * 25},
+        )
+    ]
+    asked = settings(model, history=turns, system_prompt="Be kind.", max_new_tokens=20)
+    reply = chat(asked, registry)
+    assert reply.prompt is not None
+    assert 0 < reply.left_out < len(turns)
+    assert reply.left_out % 2 == 0
+    kept = [{"role": "system", "content": "Be kind."}, *turns[reply.left_out :]]
+    assert [one.as_dict() for one in reply.prompt.read] == [*kept, {"role": "user", "content": "And you?"}]
+    assert len(reply.prompt.ids) + 20 <= 256
+    assert [note.key for note in reply.notes] == ["say.turns_left_out"]
+    assert [one.as_dict() for one in reply.messages[1:-1]] == turns
+    fuller = [{"role": "system", "content": "Be kind."}, *turns[reply.left_out - 2 :]]
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    longer = tokenizer.apply_chat_template([*fuller, {"role": "user", "content": "And you?"}], return_dict=False)
+    assert len(longer) + 20 > 256 - len("<|im_start|>assistant\n")
+
+
+def test_a_message_too_long_by_itself_is_refused(make_chat: MakeChat, registry: Registry) -> None:
+    """The refusal has the numbers: how long it is, and what there is room for."""
+    with pytest.raises(InvalidInput) as caught:
+        chat(settings(make_chat(CHATML), message="x" * 300, history=BEFORE, max_new_tokens=40), registry)
+    assert caught.value.sentence.key == "error.message_too_long"
+    assert caught.value.sentence.values["room"] == 256 - 40
+    assert caught.value.sentence.values["length"] > 300
+    with pytest.raises(InvalidInput, match="max_new_tokens"):
+        chat(settings(make_chat(CHATML), max_new_tokens=256), registry)
+
+
+def test_it_is_told_as_it_grows(make_chat: MakeChat, registry: Registry) -> None:
+    """Each telling goes on where the one before ended."""
+    told: list[str] = []
+    reply = chat(settings(make_chat(CHATML), max_new_tokens=25), registry, told=told.append)
+    assert all(later.startswith(earlier) for earlier, later in pairwise(told))
+    assert reply.text.startswith(told[-1].rstrip("\ufffd"))
+
+
+def test_a_stop_keeps_what_was_written(make_chat: MakeChat, registry: Registry) -> None:
+    """A stopped answer ends within a token, and says that it was stopped; one that had not begun is cancelled."""
+    cancel, heard = CancelToken(), threading.Event()
+
+    def stop(text: str) -> None:
+        if len(text) >= 3:
+            cancel.cancel()
+            heard.set()
+
+    asked = settings(make_chat(CHATML), max_new_tokens=200, do_sample=True, seed=1)
+    reply = chat(asked, registry, Lane(cancel=cancel), stop)
+    assert heard.is_set()
+    assert reply.reason == "stopped"
+    assert reply.new_tokens is not None
+    assert 0 < reply.new_tokens < 30
+    with pytest.raises(Cancelled):
+        chat(asked, registry, Lane(cancel=cancel))
+
+
+def test_beams_answer_at_once(make_chat: MakeChat, registry: Registry) -> None:
+    """Beam search answers, too, and ends where the template's turns end."""
+    reply = chat(settings(make_chat(CHATML), num_beams=3), registry)
+    assert isinstance(reply, Reply)
+    assert reply.new_tokens == 12
+
+
+def test_thinking_may_begin_in_the_prompt(make_chat: MakeChat, registry: Registry) -> None:
+    """A template that opens <think> for the model is noticed."""
+    opening = CHATML.replace("assistant\n{% endif", "assistant\n<think>\n{% endif")
+    assert chat(settings(make_chat(opening)), registry).opens_thinking
+    assert not chat(settings(make_chat(CHATML)), registry).opens_thinking
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"message": "  "}, "error.text_empty"),
+        ({"num_return_sequences": 2, "do_sample": True}, "error.chat_has_one_answer"),
+        ({"history": [{"role": "system", "content": "a"}], "system_prompt": "b"}, "error.two_system_prompts"),
+        ({"history": "nonsense"}, "error.history_no_list"),
+        ({"temperature": 0.0}, "error.number_outside"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, Any], key: str) -> None:
+    """Settings that cannot be obeyed are a sentence."""
+    with pytest.raises(InvalidInput) as caught:
+        settings("", **options)
+    assert caught.value.sentence.key == key
+
+
+def test_a_result_is_the_next_history() -> None:
+    """What one answer returns can be given as the history of the next question, system prompt included."""
+    first = ChatSettings(message="Hi", system_prompt="Be kind.")
+    history = [*(one.as_dict() for one in first.messages), {"role": "assistant", "content": "Hello!"}]
+    again = ChatSettings(message="And you?", history=history, system_prompt="Be kind.")
+    assert [one.role for one in again.messages] == ["system", "user", "assistant", "user"]
+    assert again.messages == ChatSettings(message="And you?", history=history).messages
