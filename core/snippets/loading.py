@@ -21,6 +21,10 @@ class Plan:
     cut_to: int | None = None
     """Tokens that were read of a text that was longer."""
     seed: int | None = None
+    part: str | None = None
+    """What was read of a text with gaps, as the model knows them."""
+    targets: tuple[str, ...] = ()
+    """The tokens that a gap was filled from, by their names; empty = all."""
 
     @property
     def plain(self) -> bool:

@@ -10,6 +10,7 @@ from core.provenance import Provenance
 from core.snippets import pipelines
 from core.snippets.attention import attention
 from core.snippets.feature_extraction import feature_extraction
+from core.snippets.fill_mask import fill_mask
 from core.snippets.loading import Plan
 from core.snippets.origin import origin_of
 from core.snippets.question_answering import question_answering
@@ -29,6 +30,7 @@ WRITERS: Mapping[str, Writer] = {
     "question-answering": question_answering,
     "feature-extraction": feature_extraction,
     "summarization": summarization,
+    "fill-mask": fill_mask,
     "attention": attention,
     "text-generation": text_generation,
 }
@@ -64,4 +66,6 @@ def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
         quantisation=settings.quantisation,
         cut_to=next((note.values["read"] for note in notes if note.key in {*CUTS, "say.prompt_cut"}), None),
         seed=provenance.seed,
+        part=getattr(answer, "part", None),
+        targets=getattr(answer, "targets", ()),
     )

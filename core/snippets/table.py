@@ -10,6 +10,7 @@ from typing import Any
 from core.provenance import MIXED, Provenance
 from core.snippets.curl import curl_snippet
 from core.snippets.feature_extraction import vector_of_row
+from core.snippets.fill_mask import filled_row
 from core.snippets.loading import Plan
 from core.snippets.origin import origin_of
 from core.snippets.panel import fenced
@@ -29,12 +30,14 @@ ROW_INPUTS = {
     "token-classification": "text",
     "question-answering": "context",
     "summarization": "text",
+    "fill-mask": "text",
     "feature-extraction": "text",
 }
 """Tasks whose rows have code, and the variable that holds a row's text."""
 ROW_WRITERS: Mapping[str, Callable[[Any, Plan], RowCode]] = {
     "summarization": summary_of_row,
     "feature-extraction": vector_of_row,
+    "fill-mask": filled_row,
 }
 """Tasks whose code for any text is another than that for one; the others' differs in the text only."""
 

@@ -168,7 +168,7 @@ class _Worker:
             alone = (self._answered([place], [one]) for place, one in zip(places, texts, strict=True))
             return {place: row for rows in alone for place, row in rows.items()}
         found = enumerate(zip(places, results, strict=True))
-        return {place: Row(place, result=result, cut=number in cut) for number, (place, result) in found}
+        return {place: _row(place, result, cut=number in cut) for number, (place, result) in found}
 
     def _log(self, problem: Exception) -> None:
         """Write a bug's traceback into the job's log, once for each place in the code."""
@@ -176,6 +176,13 @@ class _Worker:
         if not isinstance(problem, AtelierError) and place not in self.logged:
             self.logged.add(place)
             self.job.log("".join(traceback.format_exception(problem)))
+
+
+def _row(place: int, result: Any, *, cut: bool) -> Row:
+    """Return a row with its answer, or with why the task refuses this row's text."""
+    if isinstance(result, AtelierError):
+        return Row(place, problem=_told(result))
+    return Row(place, result=result, cut=cut)
 
 
 def _concerns_every_row(problem: Exception) -> bool:

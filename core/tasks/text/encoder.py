@@ -66,7 +66,15 @@ class Lane:
 INTERACTIVE = Lane()
 
 Read = Callable[[Any, "torch.Tensor"], Sequence[Any]]
-"""(model output, attention mask (batch, length)) → one value a text."""
+"""(model output, attention mask (batch, length)) → one value a text; equal ones may be computed together."""
+
+Ask = Callable[[LoadedModel, "dict[str, torch.Tensor]"], Any]
+"""(model, its inputs) → model output."""
+
+
+def ask_all(model: LoadedModel, inputs: dict[str, torch.Tensor]) -> Any:
+    """Run the model as it is."""
+    return model.model(**inputs)
 
 
 @contextmanager
@@ -98,23 +106,33 @@ def needs(texts: Sequence[str], beams: int = 1) -> Needs:
     return working
 
 
-def tokenize(model: LoadedModel, *columns: Sequence[str], **options: Any) -> Any:
-    """Call the model's tokenizer with columns of texts; one call at a time, whatever the thread."""
+def tokenize(model: LoadedModel, *columns: Sequence[str], language: str | None = None, **options: Any) -> Any:
+    """Call the model's tokenizer with columns of texts; one call at a time, whatever the thread.
+
+    `language`: for tokenizers that put a token of it beside each text.
+    """
     with _TOKENIZING:
+        if language is not None:
+            model.tokenizer.src_lang = language
         return model.tokenizer(*(list(column) for column in columns), verbose=False, **options)
 
 
 def encode(
-    model: LoadedModel, texts: Sequence[str], pairs: Sequence[str] | None = None, truncation: str = "longest_first"
+    model: LoadedModel,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None = None,
+    truncation: str = "longest_first",
+    language: str | None = None,
 ) -> list[Encoded]:
     """Tokenize texts (or text pairs) to at most the model's own length; `truncation` says which of a pair is cut."""
     columns = (texts,) if pairs is None else (texts, pairs)
     if not texts:
         return []
-    whole = tokenize(model, *columns, truncation=False)
+    whole = tokenize(model, *columns, language=language, truncation=False)
     lengths = [len(ids) for ids in whole["input_ids"]]
     if max(lengths) > model.max_length:
-        whole = tokenize(model, *columns, truncation=truncation, max_length=model.max_length)
+        cut = {"truncation": truncation, "max_length": model.max_length}
+        whole = tokenize(model, *columns, language=language, **cut)
     types = whole.get("token_type_ids") or [[0] * len(ids) for ids in whole["input_ids"]]
     rows = zip(whole["input_ids"], types, lengths, strict=True)
     return [Encoded(tuple(ids), tuple(kinds), length) for ids, kinds, length in rows]
@@ -134,7 +152,12 @@ def with_notes(provenance: Provenance, notes: Iterable[Sentence]) -> Provenance:
 
 
 def forward(
-    registry: Registry, model: LoadedModel, encoded: Sequence[Encoded], read: Read, lane: Lane = INTERACTIVE
+    registry: Registry,
+    model: LoadedModel,
+    encoded: Sequence[Encoded],
+    read: Read,
+    lane: Lane = INTERACTIVE,
+    ask: Ask = ask_all,
 ) -> list[Any]:
     """Run the model over `encoded` and return what `read` takes from its output, one value a text, in order.
 
@@ -143,10 +166,10 @@ def forward(
     """
 
     def run(items: Sequence[Encoded]) -> list[Any]:
-        return _run(model, items, read, mixed=mixed)
+        return _run(model, items, lambda inputs: read(ask(model, inputs), inputs["attention_mask"]), mixed=mixed)
 
     mixed = lane.mixes(model)
-    group = (id(model.model), read, mixed)
+    group = (id(model.model), read, ask, mixed)
     results: list[Any] = [None] * len(encoded)
     order = sorted(range(len(encoded)), key=lambda place: len(encoded[place].ids), reverse=True)
     for first in range(0, len(order), LARGEST_BATCH):
@@ -179,15 +202,20 @@ def _without_padding(logits: torch.Tensor, mask: torch.Tensor) -> list[torch.Ten
     return [row[kept] for row, kept in zip(logits.float().cpu(), mask.bool().cpu(), strict=True)]
 
 
-def _run(model: LoadedModel, items: Sequence[Encoded], read: Read, *, mixed: bool) -> list[Any]:
+def _run(
+    model: LoadedModel,
+    items: Sequence[Encoded],
+    answer: Callable[[dict[str, torch.Tensor]], Sequence[Any]],
+    *,
+    mixed: bool,
+) -> list[Any]:
     import torch
 
     results: list[Any] = [None] * len(items)
     autocast = torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext()
     with torch.inference_mode(), autocast:
         for places in pack([len(item.ids) for item in items]):
-            inputs = _tensors(model, [items[place] for place in places])
-            values = read(model.model(**inputs), inputs["attention_mask"])
+            values = answer(padded_inputs(model, [items[place] for place in places]))
             for place, value in zip(places, values, strict=True):
                 results[place] = value
     return results
@@ -205,15 +233,18 @@ def pack(lengths: Sequence[int], tokens_at_once: int = TOKENS_AT_ONCE) -> Iterat
         yield group
 
 
-def _tensors(model: LoadedModel, items: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-    """Pad to the longest: input_ids, attention_mask and, where the model knows them, token_type_ids (batch, length)."""
+def padded_inputs(model: LoadedModel, items: Sequence[Encoded], side: str | None = None) -> dict[str, torch.Tensor]:
+    """Pad to the longest: input_ids, attention_mask and, where the model knows them, token_type_ids (batch, length).
+
+    `side`: where padding goes, by default where the tokenizer puts it.
+    """
     import torch
 
     tokenizer = model.tokenizer
     lengths = torch.tensor([len(item.ids) for item in items])[:, None]
     longest = int(lengths.max())
     places = torch.arange(longest)
-    real = places >= longest - lengths if tokenizer.padding_side == "left" else places < lengths
+    real = places >= longest - lengths if (side or tokenizer.padding_side) == "left" else places < lengths
 
     def padded(values: Iterable[Sequence[int]], filler: int) -> torch.Tensor:
         table = torch.full(real.shape, filler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 
 from core.catalogue import ModelSpec
@@ -9,6 +10,8 @@ from core.errors import InvalidInput
 from core.fields import choice, enforce
 from core.registry import Registry
 from core.wish import ATTENTIONS, DTYPES, QUANTISATIONS, THREE_STATES, Wish
+
+_SEPARATOR = re.compile(r"[,，、،\n]")
 
 WISHES = ("device", "dtype", "attention", "attention_slicing", "quantisation")
 """The fields of ModelOptions that become a Wish."""
@@ -37,3 +40,9 @@ class ModelOptions:
         """Return the model that these options mean for `task`."""
         wish = Wish(**{name: getattr(self, name) for name in WISHES})
         return registry.resolve(self.model, task, wish)
+
+
+def comma_separated(text: str) -> tuple[str, ...]:
+    """Return what stands between commas, of whatever script, in order: trimmed, none blank, none twice."""
+    parts = (part.strip() for part in _SEPARATOR.split(text))
+    return tuple(dict.fromkeys(part for part in parts if part))

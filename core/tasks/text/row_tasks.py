@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.loading import LoadedModel
 from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features_of_texts
+from core.tasks.text.fill_mask import FillMaskSettings, fill_masks_of_texts
 from core.tasks.text.options import WISHES
 from core.tasks.text.pooling import as_encoder
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_in_texts
@@ -66,6 +68,10 @@ def _summarization(batch: Any) -> SummarizationSettings:
     return SummarizationSettings(text=UNUSED, **_options(batch))
 
 
+def _fill_mask(batch: Any) -> FillMaskSettings:
+    return FillMaskSettings(text=UNUSED, top_k=1, **_options(batch))
+
+
 def _feature_extraction(batch: Any) -> FeatureExtractionSettings:
     return FeatureExtractionSettings(text=UNUSED, **_options(batch))
 
@@ -89,6 +95,21 @@ def _entities(result: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _summary(result: list[dict[str, str]]) -> dict[str, Any]:
     return {"summary": result[0]["summary_text"]}
+
+
+def _likeliest(result: list[Any]) -> list[dict[str, Any]]:
+    """Return the first candidate of each gap: one gap's result is its candidates, several gaps' a list of those."""
+    return [mask[0] for mask in result] if isinstance(result[0], list) else [result[0]]
+
+
+def _words(result: list[Any]) -> list[str]:
+    return [str(one["token_str"]).strip() for one in _likeliest(result)]
+
+
+def _filled(result: list[Any]) -> dict[str, Any]:
+    """Write the words of all gaps, and the product of their scores."""
+    score = math.prod(one["score"] for one in _likeliest(result))
+    return {"word": ", ".join(_words(result)), "score": round(score, 6)}
 
 
 def _nothing_to_count(_: Any) -> Sequence[str]:
@@ -125,6 +146,7 @@ ROW_TASKS: Mapping[str, RowTask] = {
     "summarization": RowTask(
         _summarization, summarize_texts, ("summary",), _summary, _nothing_to_count, _longest_of_encoder
     ),
+    "fill-mask": RowTask(_fill_mask, fill_masks_of_texts, ("word", "score"), _filled, _words),
     "feature-extraction": RowTask(
         _feature_extraction,
         _embed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 import time
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from core.tasks.text.encoder import (
     with_notes,
 )
 from core.tasks.text.label_score import LabelScore
-from core.tasks.text.options import ModelOptions
+from core.tasks.text.options import ModelOptions, comma_separated
 from core.words import Sentence
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 TASK = "zero-shot-classification"
 LABELS_CHARACTERS = 10_000
 TEMPLATE_CHARACTERS = 500
-_SEPARATOR = re.compile(r"[,，、،\n]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +59,7 @@ class ZeroShotClassificationSettings(ModelOptions):
     @property
     def label_list(self) -> tuple[str, ...]:
         """The labels in order: trimmed, none blank, none twice."""
-        labels = (label.strip() for label in _SEPARATOR.split(self.labels))
-        return tuple(dict.fromkeys(label for label in labels if label))
+        return comma_separated(self.labels)
 
     @property
     def hypotheses(self) -> tuple[str, ...]:

@@ -87,6 +87,8 @@ def _change_weights(folder: Path, *, lexical: bool, rows: int | None) -> None:
             weight.zero_()
         if rows and "word_embeddings" in name:
             weights[name] = torch.randn(rows, weight.shape[1], generator=torch.Generator().manual_seed(1))
+        if rows and name.endswith("predictions.bias"):
+            weights[name] = torch.zeros(rows)
     save_file(weights, path, metadata={"format": "pt"})
 
 
