@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from core.endpoint_keys import key_values
+
 REMOVED = "[removed]"
 SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "ATELIER_PASSWORD")
 SHORTEST_SECRET = 4
@@ -73,7 +75,11 @@ class Redactor:
     @classmethod
     def of(cls, value: Any, environment: Mapping[str, str]) -> Redactor:
         """Know the secrets that `value` (JSON-like) holds under telling names, and those of the environment."""
-        found = {*_secrets_in(value), *(environment.get(name, "") for name in SECRET_VARIABLES)}
+        found = {
+            *_secrets_in(value),
+            *(environment.get(name, "") for name in SECRET_VARIABLES),
+            *key_values(environment),
+        }
         worth = {secret for secret in found if len(secret) >= SHORTEST_SECRET}
         return cls(tuple(sorted(worth, key=len, reverse=True)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import socket
 import ssl
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 MOST_WORDS = 400
 """Characters quoted of what a server says."""
 MOST_NAMES = 20
-UNAUTHORIZED, PAYMENT, FORBIDDEN, NOT_FOUND, BUSY, SERVER_ERROR = 401, 402, 403, 404, 429, 500
+REDIRECTS = range(300, 400)
+BAD_REQUEST, UNAUTHORIZED, PAYMENT, FORBIDDEN, NOT_FOUND, BUSY, SERVER_ERROR = 400, 401, 402, 403, 404, 429, 500
 
 _TOO_LONG = re.compile(
     r"context.{0,20}(length|size|window)|context_length|exceed_context|max_model_len|`inputs` tokens"
@@ -82,7 +84,7 @@ def listed(names: list[str]) -> Sentence | str:
 def refusal(problem: RefusedError, where: Where) -> AtelierError:
     """Say what an answer means that is not the one asked for."""
     said = words_of(problem.body, where)
-    if 300 <= problem.status < 400:  # noqa: PLR2004 the field's numbers
+    if problem.status in REDIRECTS:
         return RemoteMissing("error.remote_redirect", target=_target(problem.headers, where), **where.values)
     if denied := _denial(problem, said, where):
         return denied
@@ -90,7 +92,7 @@ def refusal(problem: RefusedError, where: Where) -> AtelierError:
         return _busy(problem, said, where)
     if problem.status >= SERVER_ERROR:
         return RemoteUnreachable("error.remote_down", status=problem.status, said=said, **where.values)
-    if problem.is_page or problem.status == NOT_FOUND:
+    if problem.is_page or problem.status == NOT_FOUND or problem.status < BAD_REQUEST:
         return RemoteMissing("error.remote_not_an_api", **where.values)
     return failure(problem.body, where) or RemoteError(
         "error.remote_refused", status=problem.status, said=said, **where.values
@@ -131,9 +133,9 @@ def seconds_to_wait(headers: Mapping[str, str]) -> int | None:
     """Return what Retry-After asks for, which may be seconds or a date; None if it asks for nothing."""
     asked = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", asked):
-        return round(float(asked) + 0.5)
+        return math.ceil(float(asked))
     try:
-        return max(round(parsedate_to_datetime(asked).timestamp() - time.time()), 1) if asked else None
+        return max(math.ceil(parsedate_to_datetime(asked).timestamp() - time.time()), 1) if asked else None
     except ValueError:
         return None
 

@@ -15,6 +15,8 @@ PROVIDERS = "hf-inference:"
 ROUTER = "router.huggingface.co"
 """The one host here that a Hugging Face token is for; Inference Endpoints run anybody's code."""
 COMPLETIONS = "/chat/completions"
+ROUTES = ("fastest", "cheapest", "preferred")
+"""How the router may choose a provider by itself, in the place of one's name."""
 LONGEST_MODEL_NAME = 200
 
 _USUAL_PORTS = {"https": 443, "http": 80}
@@ -72,6 +74,21 @@ class Provided:
     def name(self) -> str:
         """The name in full, as Atelier writes it; reading it again gives the same place."""
         return f"{PROVIDERS}{self.model}:{self.provider}" if self.provider else f"{PROVIDERS}{self.model}"
+
+    @property
+    def served_by(self) -> str:
+        """The provider as InferenceClient takes it: "auto" where the router chooses."""
+        return "auto" if self.provider is None or self.provider in ROUTES else self.provider
+
+    @property
+    def asked_as(self) -> str:
+        """The model's name as InferenceClient takes it: how the router shall choose stands behind it."""
+        return f"{self.model}:{self.provider}" if self.provider in ROUTES else self.model
+
+    @property
+    def completions(self) -> str:
+        """Where the router takes conversations; it finds the provider behind the model's name, too."""
+        return f"https://{ROUTER}/v1{COMPLETIONS}"
 
     @property
     def at_hugging_face(self) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from core.endpoint_keys import endpoint_keys, key_values
 from core.errors import AtelierError, InvalidInput, RemoteDenied, RemoteError, RemoteMissing, RemoteUnreachable
-from core.redaction import Redactor
+from core.redaction import SHORTEST_SECRET, Redactor
 from core.remote_errors import (
     Where,
     failure,
@@ -23,7 +23,7 @@ from core.remote_errors import (
     unknown_model,
     words_of,
 )
-from core.remote_names import Endpoint, Place, Provided
+from core.remote_names import ROUTES, Endpoint, Place, Provided
 from core.remote_options import RemoteOptions
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from core.remote_client import Client, Cord, Key, RefusedError
 
-ROUTES = ("fastest", "cheapest", "preferred")
-"""What the router takes in place of a provider's name."""
 COUNT = {"stream_options": {"include_usage": True}}
 """Asks for the number of tokens at the end of a stream."""
 _NO_KEY = "-"
@@ -53,6 +51,8 @@ class Call:
 class Piece:
     """What one event of the stream brought."""
 
+    spoken: bool = False
+    """True where it is part of the answer; an event may also bring the server's count alone."""
     text: str = ""
     thought: str = ""
     finish: str | None = None
@@ -93,11 +93,11 @@ def _talk(call: Call, tell: Callable[[Told], None]) -> bool:
         model = call.place.model or _only_model(session, where)
         where = Where(call.place, model, where.keyed, where.redactor)
         with _in_words(where), _client(session, call.place, key) as client:
-            something = False
+            spoken = False
             for piece in _pieces(_ask(client, session, call, where), where):
-                something = something or piece is not None
+                spoken = spoken or piece.spoken
                 tell(piece)
-            if client.ended and not something:
+            if client.ended and not spoken:
                 raise RemoteError("error.remote_garbage", **where.values)
             return client.ended
 
@@ -131,7 +131,8 @@ def _address(url: str) -> str:
 
 
 def _redactor(key: Key) -> Redactor:
-    return Redactor(tuple(sorted({key.value or "", *key_values(os.environ)} - {""}, key=len, reverse=True)))
+    known = {key.value or "", *key_values(os.environ)}
+    return Redactor(tuple(sorted((one for one in known if len(one) >= SHORTEST_SECRET), key=len, reverse=True)))
 
 
 @contextmanager
@@ -213,10 +214,11 @@ def _ask(client: Client, session: httpx2.Client, call: Call, where: Where) -> It
     """Send the conversation; what a server turns out not to know is said in other words, or left out."""
     from core.remote_client import RefusedError
 
-    parameters, routed = call.options.parameters() | COUNT, _routed(call.place, where.model)
+    parameters = call.options.parameters() | COUNT
+    asked = call.place.asked_as if isinstance(call.place, Provided) else where.model
     while True:
         try:
-            return iter(client.chat_completion(list(call.messages), model=routed, stream=True, **parameters))
+            return iter(client.chat_completion(list(call.messages), model=asked, stream=True, **parameters))
         except RefusedError as problem:
             simpler = _simpler(parameters, problem)
             if simpler is None:
@@ -224,11 +226,6 @@ def _ask(client: Client, session: httpx2.Client, call: Call, where: Where) -> It
             parameters = simpler
         except ValueError as problem:
             raise _unserved(problem, where) from None
-
-
-def _routed(place: Place, model: str) -> str:
-    """Return the model's name as it is sent: a route stands behind it."""
-    return f"{model}:{place.provider}" if isinstance(place, Provided) and place.provider in ROUTES else model
 
 
 def _simpler(parameters: dict[str, Any], problem: RefusedError) -> dict[str, Any] | None:
@@ -279,6 +276,7 @@ def _piece(chunk: Any) -> Piece:
     delta = choice.delta if choice else None
     usage = chunk.usage or {}
     return Piece(
+        spoken=choice is not None,
         text=_text(delta.content) if delta else "",
         thought=_text(delta.reasoning or delta.get("reasoning_content")) if delta else "",
         finish=_finish(choice) if choice else None,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from core.endpoint_keys import endpoint_keys
 from core.errors import InvalidInput, NotAllowed
 from core.words import say
 
@@ -75,7 +76,8 @@ class Settings:
     """Ask Gradio for a temporary public link."""
     open_browser: bool = False
     hub_models: tuple[str, ...] = ()
-    """Hub ids, each with or without `@revision`, that visitors of a Space may load beside the presets; no others."""
+    """What visitors of a Space may use beside the presets, word for word: Hub ids, with or without `@revision`, and
+    models elsewhere."""
     memory_bytes: int | None = None
     """Upper bound for all models together; None = what the machine has."""
 
@@ -123,7 +125,8 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="python app.py",
         description="Atelier: the Hugging Face life cycle in one browser window.",
-        epilog="Environment: HOST, PORT, ATELIER_HOME, ATELIER_PASSWORD, ATELIER_MEMORY_GB, ATELIER_HUB_MODELS; "
+        epilog="Environment: HOST, PORT, ATELIER_HOME, ATELIER_PASSWORD, ATELIER_MEMORY_GB, ATELIER_HUB_MODELS, "
+        "ATELIER_ENDPOINT_KEYS (host=key pairs for models on other machines); "
         "HF_TOKEN, HF_HOME, HF_ENDPOINT and HF_HUB_OFFLINE mean what they mean to huggingface_hub.",
     )
     command.add_argument("--host", help="address to listen on (default 127.0.0.1)")
@@ -133,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--public", action="store_true", help="allow a share link or open address without a password")
     command.add_argument("--home", type=Path, help="folder for jobs, uploads and results (default .atelier)")
     command.add_argument("--memory-gb", help="most memory that all models together may take")
-    command.add_argument("--hub-models", help="comma-separated ids or id@revision that visitors of a Space may load")
+    command.add_argument("--hub-models", help="comma-separated ids, id@revision or addresses that a Space offers")
     command.add_argument("--open-browser", action="store_true", help="open the page in your browser")
     return command
 
@@ -147,6 +150,7 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str] | No
     open_to_all = given.share or (given.public and host not in LOOPBACK)
     mode = Mode.SPACE if on_space else Mode.SHARE if open_to_all else Mode.LOCAL
     models = given.hub_models or env.get("ATELIER_HUB_MODELS", "")
+    endpoint_keys(env)  # a pair that cannot be read is refused now, not in the middle of a conversation
     return Settings(
         mode=mode,
         host=host,

@@ -28,7 +28,8 @@ HOME = Path(tempfile.mkdtemp(prefix="atelier-tests-"))
 """One folder for what libraries keep during this run; removed at its end."""
 
 FORGOTTEN = (
-    *("ATELIER_PASSWORD", "ATELIER_MEMORY_GB", "ATELIER_HUB_MODELS", "HOST", "PORT", "SPACE_ID"),
+    *("ATELIER_PASSWORD", "ATELIER_MEMORY_GB", "ATELIER_HUB_MODELS", "ATELIER_ENDPOINT_KEYS"),
+    *("HOST", "PORT", "SPACE_ID"),
     *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "HF_HUB_CACHE", "HF_DATASETS_CACHE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
 )

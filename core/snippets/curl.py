@@ -28,7 +28,7 @@ def curl_snippet(
     instance asks for a password: a third request logs in first, with the password from the environment. `upload` is
     the path of a file that goes first, too, and then is the parameter `file`.
     """
-    name, body = api_name.strip("/"), shlex.quote(_json(values)) if upload is None else _with_file(values)
+    name, body = api_name.strip("/"), shlex.quote(json_line(values)) if upload is None else _with_file(values)
     cookies = ' -b "$COOKIES"' if user else ""
     header = "-H 'Content-Type: application/json'"
     ask = f'curl -sSf{cookies} -X POST "$BASE/gradio_api/call/v2/{name}" {header}'
@@ -59,11 +59,11 @@ def _upload(path: str, cookies: str) -> str:
 def _with_file(values: Mapping[str, Any]) -> str:
     """Quote the JSON of `values` and, before them, of the uploaded file; the shell puts its path in."""
     after = '", "meta": {"_type": "gradio.FileData"}}'
-    rest = _json(values).removeprefix("{")
+    rest = json_line(values).removeprefix("{")
     return shlex.quote('{"file": {"path": "') + '"$FILE"' + shlex.quote(f"{after}, {rest}" if values else f"{after}}}")
 
 
-def _json(values: Mapping[str, Any]) -> str:
+def json_line(values: Mapping[str, Any]) -> str:
     """Write readable JSON in one line; what does not print is escaped, marks that turn the direction of a text, too."""
     written = json.dumps(dict(values), ensure_ascii=False)
     return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in written)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.hub import Hub
+from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.hub_server import FakeHub
 from tests.fakes.models import cluttered_repository
 
@@ -29,3 +30,10 @@ def model(tmp_path: Path) -> Path:
 def hub(server: FakeHub, tmp_path: Path) -> Hub:
     """See that server through an empty cache."""
     return Hub(endpoint=server.endpoint, cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def chat_server() -> Iterator[FakeChatServer]:
+    """Start a chat server on the loopback."""
+    with FakeChatServer() as running:
+        yield running

@@ -45,6 +45,8 @@ class Turn:
     thoughts: Sequence[str] = ()
     finish: str | None = None
     """None = "stop" or "length", as the protocol has it."""
+    stop_reason: str | None = None
+    """What vLLM says beside "stop"."""
     usage: bool = True
     stream: bool = True
     """False = the answer comes as a whole, whatever was asked."""
@@ -213,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         said, finish = _said(turn.pieces, body)
         usage = {"prompt_tokens": read, "completion_tokens": len(said), "total_tokens": read + len(said)}
-        ending = {"finish_reason": turn.finish or finish, "index": 0}
+        ending = {"finish_reason": turn.finish or finish, "stop_reason": turn.stop_reason, "index": 0}
         frame = {"id": "chat-1", "created": 1, "model": body["model"], "system_fingerprint": FINGERPRINT}
         if turn.stream and body.get("stream"):
             counted = turn.usage and (body.get("stream_options") or {}).get("include_usage")
