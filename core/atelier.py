@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.catalogue import Catalogue
+from core.conversations import Conversations
 from core.hub import Hub
 from core.jobs import Jobs
 from core.loading import Loader
@@ -20,10 +21,12 @@ class Atelier:
     registry: Registry
     hub: Hub
     jobs: Jobs
+    conversations: Conversations
 
 
 def open_atelier(settings: Settings) -> Atelier:
     """Assemble an instance; loads no model and imports no torch."""
     catalogue, hub = Catalogue(settings), Hub()
     registry = Registry(catalogue, Loader(catalogue, hub), budget_bytes=settings.memory_bytes)
-    return Atelier(settings, registry, hub, Jobs(settings.jobs_folder))
+    conversations = Conversations(settings.conversations_folder)
+    return Atelier(settings, registry, hub, Jobs(settings.jobs_folder), conversations)

@@ -115,6 +115,11 @@ class Settings:
         return self.home / "jobs"
 
     @property
+    def conversations_folder(self) -> Path:
+        """Where conversations are kept, a folder for each visitor."""
+        return self.home / "conversations"
+
+    @property
     def uploads_folder(self) -> Path:
         """Where Gradio keeps uploads and results."""
         return self.home / "files"

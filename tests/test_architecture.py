@@ -47,7 +47,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 "core.batching",
             ),
             *("core.forecast", "core.ledger", "core.promises", "core.shelf", "core.registry", "core.diagnosis"),
-            "core.job*",
+            *("core.job*", "core.conversation*"),
         ),
     ),
     (

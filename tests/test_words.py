@@ -16,6 +16,7 @@ import pytest
 
 from core.diagnosis import Diagnosis
 from core.job_folder import State
+from core.messages import ROLES
 from core.remedies import REMEDIES
 from core.settings import Capability, Mode
 from core.tasks.text.sampling import PRESETS
@@ -31,6 +32,7 @@ PHASES = ("download", "verify", "load", "compute", "rows")
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.phase_{}": PHASES,
+    "say.role_{}": ROLES,
     "say.state_{}": tuple(state.value for state in State),
     "say.advice_{}": ("device", "dtype", "quantisation"),
     "say.diagnosis_{}": tuple(field.name for field in fields(Diagnosis) if field.name != "provenance"),
