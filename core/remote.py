@@ -15,7 +15,8 @@ from core.events import CancelToken
 from core.provenance import Provenance
 from core.remote_names import remote_place
 from core.remote_options import RemoteOptions
-from core.remote_talk import Call, End, Piece, Told, converse
+from core.remote_pieces import Piece
+from core.remote_talk import Call, End, Told, converse
 from core.words import Sentence, say
 
 __all__ = ["PATIENCE", "Patience", "RemoteAnswer", "RemoteOptions", "stream_chat"]

@@ -15,7 +15,6 @@ from core.redaction import SHORTEST_SECRET, Redactor
 from core.remote_errors import (
     Where,
     failure,
-    harmless,
     listed,
     names_no_model,
     refusal,
@@ -25,6 +24,7 @@ from core.remote_errors import (
 )
 from core.remote_names import ROUTES, Endpoint, Place, Provided
 from core.remote_options import RemoteOptions
+from core.remote_pieces import Piece, pieces_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -45,21 +45,6 @@ class Call:
     messages: tuple[dict[str, str], ...]
     options: RemoteOptions
     cord: Cord
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What one event of the stream brought."""
-
-    spoken: bool = False
-    """True where it is part of the answer; an event may also bring the server's count alone."""
-    text: str = ""
-    thought: str = ""
-    finish: str | None = None
-    model: str | None = None
-    fingerprint: str | None = None
-    prompt_tokens: int | None = None
-    new_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +79,7 @@ def _talk(call: Call, tell: Callable[[Told], None]) -> bool:
         where = Where(call.place, model, where.keyed, where.redactor)
         with _in_words(where), _client(session, call.place, key) as client:
             spoken = False
-            for piece in _pieces(_ask(client, session, call, where), where):
+            for piece in pieces_of(_ask(client, session, call, where), where):
                 spoken = spoken or piece.spoken
                 tell(piece)
             if client.ended and not spoken:
@@ -256,55 +241,3 @@ def _unserved(problem: ValueError, where: Where) -> AtelierError:
     if isinstance(problem, json.JSONDecodeError) or isinstance(where.place, Endpoint):
         return RemoteError("error.remote_garbage", **where.values)
     return RemoteMissing("error.remote_provider_model", said=words_of(str(problem), where), **where.values)
-
-
-def _pieces(stream: Iterator[Any], where: Where) -> Iterator[Piece]:
-    while True:
-        try:
-            chunk = next(stream, None)
-            piece = None if chunk is None else _piece(chunk)
-        except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as problem:
-            raise RemoteError("error.remote_garbage", **where.values) from problem
-        if piece is None:
-            return
-        yield piece
-
-
-def _piece(chunk: Any) -> Piece:
-    """Read one event; raises ValueError, TypeError or AttributeError where it is none of the protocol's."""
-    choice = chunk.choices[0] if chunk.choices else None
-    delta = choice.delta if choice else None
-    usage = chunk.usage or {}
-    return Piece(
-        spoken=choice is not None,
-        text=_text(delta.content) if delta else "",
-        thought=_text(delta.reasoning or delta.get("reasoning_content")) if delta else "",
-        finish=_finish(choice) if choice else None,
-        model=_name(chunk.model),
-        fingerprint=_name(chunk.system_fingerprint),
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        new_tokens=_count(usage.get("completion_tokens")),
-    )
-
-
-def _text(content: Any) -> str:
-    """Return the text of a piece; some servers send it in parts of several kinds."""
-    if isinstance(content, list):
-        return "".join(_text(part.get("text")) for part in content)
-    if content is not None and not isinstance(content, str):
-        raise TypeError(type(content))
-    return content or ""
-
-
-def _finish(choice: Any) -> str | None:
-    """Return why it ended: vLLM says beside "stop" which string it was, others keep that to themselves."""
-    stopped = choice.finish_reason == "stop" and isinstance(choice.get("stop_reason"), str)
-    return "stop_sequence" if stopped else _name(choice.finish_reason)
-
-
-def _name(value: Any) -> str | None:
-    return harmless(value) or None if isinstance(value, str) else None
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

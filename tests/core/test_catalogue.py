@@ -9,7 +9,7 @@ import pytest
 
 from core import catalogue
 from core.catalogue import TASKS, Catalogue, ModelSpec, Source, find_task, model_choices
-from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName
+from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName, WrongTask
 from core.settings import Mode, Settings
 from core.wish import Wish
 from core.words import say
@@ -207,3 +207,61 @@ def test_presets_are_well_formed(local: Catalogue) -> None:
     for task in TASKS.values():
         for preset in task.presets:
             assert local.resolve(preset, task.name).source is Source.HUB
+
+
+ELSEWHERE = ("http://gpu-box:8000/v1#my-model", "https://api.example.com", "hf-inference:org/model:groq")
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "source"),
+    [
+        (" http://GPU-box:8000/v1/#my-model ", "http://gpu-box:8000/v1#my-model", Source.ENDPOINT),
+        ("https://api.example.com", "https://api.example.com/v1", Source.ENDPOINT),
+        ("HF-inference:org/model:groq", "hf-inference:org/model:groq", Source.PROVIDER),
+    ],
+)
+@pytest.mark.parametrize("task", ["chat", "conversational"])
+def test_models_elsewhere(local: Catalogue, typed: str, name: str, source: Source, task: str) -> None:
+    """For chat an address or a model of Inference Providers is a model, too, under one spelling of its name."""
+    assert local.resolve(typed, task) == ModelSpec(name, source, "chat")
+    assert source.remote
+
+
+@pytest.mark.parametrize("typed", ELSEWHERE)
+@pytest.mark.parametrize("task", sorted(set(TASKS) - {"chat"}))
+def test_models_elsewhere_only_chat(local: Catalogue, typed: str, task: str) -> None:
+    """Every other task says that it needs a model that runs here."""
+    with pytest.raises(WrongTask) as refusal:
+        local.resolve(typed, task)
+    assert refusal.value.sentence == say("error.remote_only_chat", task=task)
+
+
+@pytest.mark.parametrize("mode", [Mode.SPACE, Mode.SHARE])
+@pytest.mark.parametrize("typed", [*ELSEWHERE, "http://169.254.169.254/latest", "http://user:pass@host/", "https://"])
+def test_visitors_choose_no_other_host(mode: Mode, typed: str) -> None:
+    """A visitor cannot make our server call a host, and learns nothing about the address that was tried."""
+    with pytest.raises(NotAllowed) as refusal:
+        in_mode(mode).resolve(typed, "chat")
+    assert refusal.value.sentence.key == "error.not_in_this_mode"
+    assert typed not in str(refusal.value)
+
+
+@pytest.mark.parametrize("typed", ELSEWHERE)
+def test_a_space_may_list_models_elsewhere(typed: str) -> None:
+    """What the owner of a Space lists is open to visitors word for word, and no more; a share link lists nothing."""
+    shop = in_mode(Mode.SPACE, typed)
+    assert shop.resolve(f" {typed} ", "chat").source.remote
+    for other in (f"{typed}x", typed.upper(), typed.replace("//", "//evil."), f"{typed}#other"):
+        if other != typed:
+            with pytest.raises(NotAllowed):
+                shop.resolve(other, "chat")
+    with pytest.raises(WrongTask):
+        shop.resolve(typed, TASK)
+    with pytest.raises(NotAllowed):
+        in_mode(Mode.SHARE, typed).resolve(typed, "chat")
+
+
+def test_adapters_cannot_lead_elsewhere(local: Catalogue) -> None:
+    """An address behind a "+" is no adapter."""
+    with pytest.raises(InvalidInput):
+        local.resolve("org/model+https://host/v1", "chat")

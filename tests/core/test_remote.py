@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 
 from core.catalogue import Catalogue, ModelSpec
-from core.errors import Cancelled, InvalidInput, RemoteMissing, RemoteUnreachable
+from core.errors import Cancelled, InvalidInput, NotAModel, RemoteMissing, RemoteUnreachable
 from core.events import CancelToken
+from core.hub import Hub
+from core.loading import Loader
+from core.registry import Registry
 from core.remote import Patience, RemoteAnswer, RemoteOptions, stream_chat
 from core.settings import Settings
 from core.tasks.text.sampling import GenerationOptions
@@ -333,6 +337,17 @@ def test_a_lost_count_is_no_cut(chat_server: FakeChatServer) -> None:
     chat_server.next(cut_after=len(ANSWER) + 1)
     answer = ask(chat_server)
     assert (answer.text, answer.reason, answer.new_tokens, answer.notes) == (WHOLE, "eos", None, ())
+
+
+@pytest.mark.parametrize("name", ["http://gpu-box:8000/v1#my-model", "hf-inference:org/model"])
+def test_there_is_nothing_to_load(name: str) -> None:
+    """A model elsewhere is neither lent nor planned by the registry, which says so in words."""
+    catalogue = Catalogue(Settings())
+    registry = Registry(catalogue, Loader(catalogue, Hub(offline=True)))
+    with pytest.raises(NotAModel, match="runs on another machine"), registry.borrow(spec_of(name)):
+        pytest.fail("nothing can be lent")
+    with pytest.raises(NotAModel, match=re.escape(name)):
+        registry.forecast(spec_of(name))
 
 
 def test_no_thread_stays(chat_server: FakeChatServer) -> None:

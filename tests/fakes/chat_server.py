@@ -16,56 +16,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.fakes.chat_script import ANSWER, Heard, Turn, event, said
+
 MODEL = "tiny/chat"
 FINGERPRINT = "fp_tiny"
-ANSWER = ("Bridges", " carry", " people", " – and 貓", ".")
 SAFETY_SECONDS = 30.0
 
-
-@dataclass(frozen=True)
-class Heard:
-    """One request as it arrived; header names are in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: Any = None
-
-
-@dataclass
-class Turn:
-    """How the next conversation goes; what is not said goes well."""
-
-    pieces: Sequence[str] = ANSWER
-    thoughts: Sequence[str] = ()
-    finish: str | None = None
-    """None = "stop" or "length", as the protocol has it."""
-    stop_reason: str | None = None
-    """What vLLM says beside "stop"."""
-    usage: bool = True
-    stream: bool = True
-    """False = the answer comes as a whole, whatever was asked."""
-    raw: bytes | None = None
-    """Send this after the headers, and nothing else."""
-    content_type: str = "text/event-stream"
-    cut_after: int | None = None
-    """Break the connection after so many pieces."""
-    hold_after: int | None = None
-    """Say nothing more after so many pieces (-1 = not even headers) until `go` is set or the client is gone."""
-    fail_after: int | None = None
-    """Report an error inside the stream after so many pieces."""
-    pause: float = 0.0
-    """Seconds between two pieces."""
-    go: threading.Event = field(default_factory=threading.Event)
-    held: threading.Event = field(default_factory=threading.Event)
-    """Set when it says nothing more."""
-    gone: threading.Event = field(default_factory=threading.Event)
-    """Set when the client has closed the connection."""
+__all__ = ["ANSWER", "FINGERPRINT", "MODEL", "FakeChatServer", "Heard", "Turn"]
 
 
 class FakeChatServer:
@@ -198,7 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _mapping(self, model: str) -> None:
         if model in self.fake.providers:
-            self._json({"id": model, "inferenceProviderMapping": self.fake.providers[model]})
+            mapping = {"inferenceProviderMapping": self.fake.providers[model]}
+            self._json({"id": model, "pipeline_tag": "text-generation", "tags": ["conversational"], **mapping})
         else:
             body = json.dumps({"error": "Repository not found"}).encode()
             self._send(404, body, {"X-Error-Code": "RepoNotFound", "Content-Type": "application/json"})
@@ -213,18 +175,18 @@ class _Handler(BaseHTTPRequestHandler):
                 f"{read + asked} tokens ({read} in the messages, {asked} in the completion).",
             )
             return
-        said, finish = _said(turn.pieces, body)
-        usage = {"prompt_tokens": read, "completion_tokens": len(said), "total_tokens": read + len(said)}
+        pieces, finish = said(turn.pieces, body)
+        usage = {"prompt_tokens": read, "completion_tokens": len(pieces), "total_tokens": read + len(pieces)}
         ending = {"finish_reason": turn.finish or finish, "stop_reason": turn.stop_reason, "index": 0}
         frame = {"id": "chat-1", "created": 1, "model": body["model"], "system_fingerprint": FINGERPRINT}
         if turn.stream and body.get("stream"):
             counted = turn.usage and (body.get("stream_options") or {}).get("include_usage")
-            self._stream(turn, frame, said, [ending, usage if counted else None])
+            self._stream(turn, frame, pieces, [ending, usage if counted else None])
             return
-        message = {"role": "assistant", "content": "".join(said)}
+        message = {"role": "assistant", "content": "".join(pieces)}
         self._json({**frame, "object": "chat.completion", "choices": [{**ending, "message": message}], "usage": usage})
 
-    def _stream(self, turn: Turn, frame: Mapping[str, Any], said: Sequence[str], end: Sequence[Any]) -> None:
+    def _stream(self, turn: Turn, frame: Mapping[str, Any], pieces: Sequence[str], end: Sequence[Any]) -> None:
         if turn.hold_after == -1 and not self._hold(turn):
             return
         self.send_response(200)
@@ -232,32 +194,34 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
-            for number, event in enumerate(self._events(turn, frame, said, end)):
+            for number, written in enumerate(self._events(turn, frame, pieces, end)):
                 if turn.cut_after == number or (turn.hold_after == number and not self._hold(turn)):
                     self.close_connection = True
                     return
-                self._chunk(event)
+                self._chunk(written)
                 time.sleep(turn.pause)
             self._chunk(b"")
         except OSError:
             turn.gone.set()
             self.close_connection = True
 
-    def _events(self, turn: Turn, frame: Mapping[str, Any], said: Sequence[str], end: Sequence[Any]) -> Iterator[bytes]:
+    def _events(
+        self, turn: Turn, frame: Mapping[str, Any], pieces: Sequence[str], end: Sequence[Any]
+    ) -> Iterator[bytes]:
         """Write what goes over the wire: the pieces first, so that their numbers are those of the events."""
         if turn.raw is not None:
             yield turn.raw
             return
-        deltas = [{"reasoning_content": one} for one in turn.thoughts] + [{"content": one} for one in said]
+        deltas = [{"reasoning_content": one} for one in turn.thoughts] + [{"content": one} for one in pieces]
         for number, delta in enumerate(deltas):
             if turn.fail_after == number:
-                yield _event({"error": {"message": "CUDA out of memory", "code": 500}})
+                yield event({"error": {"message": "CUDA out of memory", "code": 500}})
                 return
-            yield _event({**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+            yield event({**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         ending, usage = end
-        yield b": keep-alive\n\n" + _event({**frame, "choices": [{"delta": {}, **ending}]})
+        yield b": keep-alive\n\n" + event({**frame, "choices": [{"delta": {}, **ending}]})
         if usage:
-            yield _event({**frame, "choices": [], "usage": usage})
+            yield event({**frame, "choices": [], "usage": usage})
         yield b"data: [DONE]\n\n"
 
     def _hold(self, turn: Turn) -> bool:
@@ -294,16 +258,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _said(pieces: Sequence[str], body: Mapping[str, Any]) -> tuple[Sequence[str], str]:
-    """Return the pieces up to a stop string or max_tokens, and why they end."""
-    most = body.get("max_tokens") or body.get("max_completion_tokens") or len(pieces)
-    for number, piece in enumerate(pieces[:most]):
-        if any(stop in piece for stop in body.get("stop") or ()):
-            return pieces[:number], "stop"
-    return pieces[:most], "length" if most < len(pieces) else "stop"
-
-
-def _event(value: Any) -> bytes:
-    return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
