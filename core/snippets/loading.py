@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.catalogue import STARTER_BASE
 from core.snippets.origin import Origin, Place
 from core.snippets.source import Code, call, code, literal
+from core.tasks.text.chat_prompt import ChatPrompt
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Plan:
     """What was read of a text with gaps, as the model knows them."""
     targets: tuple[str, ...] = ()
     """The tokens that a gap was filled from, by their names; empty = all."""
+    chat: ChatPrompt | None = None
+    """What a model of this machine was given of a conversation."""
 
     @property
     def plain(self) -> bool:

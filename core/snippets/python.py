@@ -7,12 +7,14 @@ from typing import Any, Protocol
 
 from core.catalogue import find_task
 from core.provenance import Provenance
+from core.remote_names import is_remote
 from core.snippets import pipelines
 from core.snippets.attention import attention
+from core.snippets.chat import chat
 from core.snippets.feature_extraction import feature_extraction
 from core.snippets.fill_mask import fill_mask
 from core.snippets.loading import Plan
-from core.snippets.origin import origin_of
+from core.snippets.origin import Origin, Place, origin_of
 from core.snippets.question_answering import question_answering
 from core.snippets.source import Code, code, source
 from core.snippets.summarization import summarization
@@ -33,6 +35,7 @@ WRITERS: Mapping[str, Writer] = {
     "fill-mask": fill_mask,
     "attention": attention,
     "text-generation": text_generation,
+    "chat": chat,
 }
 
 
@@ -56,10 +59,10 @@ def python_snippet(task: str, settings: ModelOptions, answer: Answered) -> str:
 
 def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
     """Return what ran, as the writers need it; the answer's notes say how much of a long text was read."""
-    provenance = answer.provenance
+    provenance, elsewhere = answer.provenance, is_remote(settings.model)
     notes = getattr(answer, "notes", ())
     return Plan(
-        origin=origin_of(settings.model, provenance),
+        origin=Origin(Place(provenance.model)) if elsewhere else origin_of(settings.model, provenance),
         device=provenance.device,
         dtype=provenance.dtype,
         attention=provenance.attention,
@@ -68,4 +71,5 @@ def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
         seed=provenance.seed,
         part=getattr(answer, "part", None),
         targets=getattr(answer, "targets", ()),
+        chat=getattr(answer, "given", None),
     )

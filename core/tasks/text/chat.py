@@ -60,9 +60,9 @@ class ChatSettings(GenerationOptions):
     def messages(self) -> tuple[Message, ...]:
         """The whole conversation: system prompt, history, message."""
         before = read_messages(self.history)
-        if self.system_prompt.strip() and not (before and before[0].role == "system"):
-            before = (Message("system", self.system_prompt), *before)
-        return (*before, Message("user", self.message))
+        own = before[:1] if before and before[0].role == "system" else ()
+        named = (Message("system", self.system_prompt),) if self.system_prompt.strip() else own
+        return (*named, *before[len(own) :], Message("user", self.message))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Reply:
     text: str
     reason: str
     """Why the answer ended: "eos", "stop", "length", "stopped" by somebody, "cut" where a connection broke."""
-    prompt: ChatPrompt | None
+    given: ChatPrompt | None
     """What the model was given; None for a model elsewhere."""
     new_tokens: int | None
     """None where a model elsewhere does not count."""
@@ -86,12 +86,12 @@ class Reply:
     @property
     def left_out(self) -> int:
         """How many of the oldest messages the model did not read."""
-        return self.prompt.left_out if self.prompt else 0
+        return self.given.left_out if self.given else 0
 
     @property
     def opens_thinking(self) -> bool:
         """True where the answer begins inside <think>, because the template has opened it."""
-        return bool(self.prompt and self.prompt.opens_thinking)
+        return bool(self.given and self.given.opens_thinking)
 
     @property
     def result(self) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def _here(settings: ChatSettings, spec: ModelSpec, registry: Registry, lane: Lan
             messages=settings.messages,
             text=prompt.clean(_decoded(model, written)),
             reason=written.reasons[0],
-            prompt=prompt,
+            given=prompt,
             new_tokens=len(written.rows[0]),
             first_token_seconds=written.first_token_seconds,
             tokens_per_second=tokens_per_second(written),
@@ -156,7 +156,7 @@ def _elsewhere(settings: ChatSettings, spec: ModelSpec, lane: Lane, told: Told |
         messages=settings.messages,
         text=answer.text,
         reason=answer.reason,
-        prompt=None,
+        given=None,
         new_tokens=answer.new_tokens,
         first_token_seconds=answer.first_token_seconds,
         tokens_per_second=speed(answer),

@@ -56,11 +56,12 @@ class ChatTemplate:
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
-        """The tokens that end an answer: those of the model's settings, and the one its template ends a turn with."""
-        network, tokenizer = self.model.model, self.model.tokenizer
-        own = network.generation_config.eos_token_id
-        known = [*(own if isinstance(own, list) else [own]), tokenizer.eos_token_id, self._end_of_turn()]
-        return tuple(dict.fromkeys(id_ for id_ in known if id_ is not None))
+        """The tokens that end an answer, the one that ends the template's turns among them; none = the model's own."""
+        own = self.model.model.generation_config.eos_token_id
+        known = own if isinstance(own, list) else [own]
+        more = (self.model.tokenizer.eos_token_id, self._end_of_turn())
+        found = tuple(dict.fromkeys(id_ for id_ in (*known, *more) if id_ is not None))
+        return () if set(found) == set(known) else found
 
     def read_as(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """Return the messages as they go into the template: neighbours joined, a homeless system prompt folded in."""

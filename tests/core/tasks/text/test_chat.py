@@ -81,7 +81,7 @@ def test_a_seed_gives_the_pipelines_answer(make_chat: MakeChat, registry: Regist
     write = pipeline("text-generation", model=model, device="cpu")
     torch.manual_seed(5)
     said = [*BEFORE, {"role": "user", "content": "And you?"}]
-    assert reply.result == write(said, **arguments(asked, reply.prompt.ends if reply.prompt else ()))
+    assert reply.result == write(said, **arguments(asked, reply.given.ends if reply.given else ()))
     assert reply.provenance.seed == 5
 
 
@@ -91,8 +91,8 @@ def test_an_answer_ends_with_the_templates_turn(make_chat: MakeChat, registry: R
     folder = tiny_chat(tmp_path / "chat")
     tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert first.prompt is not None
-    assert end in first.prompt.ends
+    assert first.given is not None
+    assert end in first.given.ends
     assert end != network.generation_config.eos_token_id
     fourth = tokenizer(first.text, add_special_tokens=False)["input_ids"][3]
     rows = network.lm_head.weight.data
@@ -122,8 +122,8 @@ def test_a_homeless_system_prompt_is_folded_in(make_chat: MakeChat, registry: Re
 def test_two_questions_in_a_row_are_one(make_chat: MakeChat, registry: Registry) -> None:
     """A question that was never answered does not break a template that wants the roles to alternate."""
     reply = chat(settings(make_chat(ALTERNATES), history=[{"role": "user", "content": "Hi"}]), registry)
-    assert reply.prompt is not None
-    assert reply.prompt.read == (Message("user", "Hi\n\nAnd you?"),)
+    assert reply.given is not None
+    assert reply.given.read == (Message("user", "Hi\n\nAnd you?"),)
     assert [message.content for message in reply.messages] == ["Hi", "And you?"]
 
 
@@ -151,12 +151,12 @@ def test_without_a_template_a_plain_one_is_used(make_chat: MakeChat, registry: R
     model = make_chat(None)
     reply = chat(settings(model, history=BEFORE, system_prompt="Be kind."), registry)
     tokenizer = AutoTokenizer.from_pretrained(model)
-    assert reply.prompt is not None
-    assert tokenizer.decode(reply.prompt.ids) == (
+    assert reply.given is not None
+    assert tokenizer.decode(reply.given.ids) == (
         "<s>Be kind.\n\nUser: Hi, 你好\nAssistant: Hello!\nUser: And you?\nAssistant:"
     )
     assert [note.key for note in reply.notes] == ["say.chat_without_template"]
-    assert reply.prompt.clean(" Fine.\nUser: Really?") == "Fine."
+    assert reply.given.clean(" Fine.\nUser: Really?") == "Fine."
 
 
 def test_plain_templates_are_jinja_of_transformers(make_chat: MakeChat) -> None:
@@ -181,12 +181,12 @@ def test_the_oldest_turns_go_first(make_chat: MakeChat, registry: Registry) -> N
     ]
     asked = settings(model, history=turns, system_prompt="Be kind.", max_new_tokens=20)
     reply = chat(asked, registry)
-    assert reply.prompt is not None
+    assert reply.given is not None
     assert 0 < reply.left_out < len(turns)
     assert reply.left_out % 2 == 0
     kept = [{"role": "system", "content": "Be kind."}, *turns[reply.left_out :]]
-    assert [one.as_dict() for one in reply.prompt.read] == [*kept, {"role": "user", "content": "And you?"}]
-    assert len(reply.prompt.ids) + 20 <= 256
+    assert [one.as_dict() for one in reply.given.read] == [*kept, {"role": "user", "content": "And you?"}]
+    assert len(reply.given.ids) + 20 <= 256
     assert [note.key for note in reply.notes] == ["say.turns_left_out"]
     assert [one.as_dict() for one in reply.messages[1:-1]] == turns
     fuller = [{"role": "system", "content": "Be kind."}, *turns[reply.left_out - 2 :]]
