@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from core.catalogue import find_task
 from core.messages import Message, as_dicts, joined
+from core.provenance import Provenance
 from core.remote_names import remote_place
 from core.remote_options import RemoteOptions
 from core.snippets.loading import Plan, pipeline
-from core.snippets.remote import remote_chat
+from core.snippets.remote import remote_chat, remote_curl
 from core.snippets.source import Code, call, code, literal
 from core.tasks.text.chat import TASK, ChatSettings
 from core.tasks.text.chat_prompt import ChatPrompt
@@ -33,6 +34,12 @@ def chat(settings: ChatSettings, plan: Plan) -> list[Code]:
 def _elsewhere(settings: ChatSettings, plan: Plan) -> list[Code]:
     said, options = as_dicts(joined(settings.messages)), RemoteOptions.of(settings, plan.seed)
     return remote_chat(remote_place(settings.model), plan.origin.base.name if plan.origin.base else "", said, options)
+
+
+def curl_elsewhere(settings: ChatSettings, provenance: Provenance) -> str:
+    """Write bash that asks the model elsewhere without Atelier."""
+    said, options = as_dicts(joined(settings.messages)), RemoteOptions.of(settings, provenance.seed)
+    return remote_curl(remote_place(settings.model), provenance.model, said, options)
 
 
 def _listed(name: str, messages: Sequence[Message]) -> str:

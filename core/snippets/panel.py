@@ -7,8 +7,11 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from core.catalogue import find_task
+from core.remote_names import is_remote
+from core.snippets.chat import curl_elsewhere
 from core.snippets.curl import curl_snippet
 from core.snippets.python import Answered, python_snippet
+from core.tasks.text.chat import ChatSettings
 from core.tasks.text.options import ModelOptions
 
 _BACKTICKS = re.compile(r"`+")
@@ -17,13 +20,17 @@ _BACKTICKS = re.compile(r"`+")
 def snippets_markdown(
     task: str, settings: ModelOptions, answer: Answered, base_url: str, *, user: str | None = None
 ) -> str:
-    """Return two fenced blocks of Markdown: the Python and the curl that give the result of `answer` again.
+    """Return fenced blocks of Markdown: the Python and the curl that give the result of `answer` again.
 
-    `user` is the name to log in with, where this instance asks for a password.
+    `user` is the name to log in with, where this instance asks for a password. A third block asks a model elsewhere
+    without Atelier.
     """
     python = python_snippet(task, settings, answer)
     curl = curl_snippet(task.replace("-", "_"), given(task, settings), base_url, user=user)
-    return f"{fenced(python, 'python')}\n\n{fenced(curl, 'bash')}"
+    blocks = [fenced(python, "python"), fenced(curl, "bash")]
+    if isinstance(settings, ChatSettings) and is_remote(settings.model):
+        blocks.append(fenced(curl_elsewhere(settings, answer.provenance), "bash"))
+    return "\n\n".join(blocks)
 
 
 def given(task: str, settings: ModelOptions) -> dict[str, Any]:

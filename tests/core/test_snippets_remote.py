@@ -12,11 +12,16 @@ import pytest
 
 from core.catalogue import Catalogue
 from core.events import CancelToken
+from core.hub import Hub
+from core.loading import Loader
+from core.registry import Registry
 from core.remote import RemoteOptions, stream_chat
 from core.remote_names import Endpoint, remote_place
 from core.settings import Settings
+from core.snippets import snippets_markdown
 from core.snippets.remote import remote_chat, remote_curl
 from core.snippets.source import source
+from core.tasks.text.chat import ChatSettings, chat
 from tests.fakes.chat_server import ANSWER, FakeChatServer
 
 MESSAGES = (
@@ -111,3 +116,18 @@ def test_an_address_that_the_client_would_change() -> None:
     assert isinstance(place, Endpoint)
     python = source(*remote_chat(place, "m", MESSAGES, OPTIONS))
     assert 'base_url="https://host.example/v1beta/openai/chat/completions"' in python
+
+
+def test_the_panel_shows_how_to_ask_without_atelier(chat_server: FakeChatServer) -> None:
+    """Under an answer from elsewhere stand Python, the curl to Atelier, and the curl to the server itself."""
+    catalogue = Catalogue(Settings())
+    registry = Registry(catalogue, Loader(catalogue, Hub(offline=True)))
+    settings = ChatSettings(message="What do bridges do?", system_prompt="Be brief.", model=chat_server.base)
+    reply = chat(settings, registry)
+    blocks = snippets_markdown("chat", settings, reply, "http://127.0.0.1:7860").split("\n\n```")
+    python, ours, theirs = (block.removeprefix("```").partition("\n")[2].removesuffix("```") for block in blocks)
+    assert "/gradio_api/call/v2/chat" in ours
+    assert json.loads(run(sys.executable, python)) == reply.result
+    assert run("bash", theirs) == f"{reply.text}\n"
+    first, *others = sent(chat_server)
+    assert others == [first, first]
