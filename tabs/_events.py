@@ -57,13 +57,25 @@ class Visit:
     report: Callable[[Progress], None] = lambda _: None
     show: Callable[[Any], None] = lambda _: None
     """Shows outputs before the work is over; what comes faster than a page can draw is left out."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What the event says of itself: which message was edited, and into what."""
 
     def say(self, sentence: Sentence) -> str:
         """Say a sentence in the visitor's language."""
         return sentence.in_language(self.language)
 
 
+class Refusal(Exception):
+    """Raise instead of an error to say what the page shows beside it; else a refusal leaves it as a fresh one."""
+
+    def __init__(self, problem: BaseException, shown: Any) -> None:
+        """Keep the error, and values for the outputs."""
+        self.problem, self.shown = problem, shown
+        super().__init__(str(problem))
+
+
 Handler = Callable[..., Any]
+NOTHING_TOLD = gr.EventData(None, {})
 
 
 @dataclass(frozen=True)
@@ -109,8 +121,8 @@ def _wire(trigger: Any, event: Handler, endpoint: Endpoint, **options: Any) -> A
 def _direct(handler: Handler) -> Handler:
     """Run the handler in place."""
 
-    def event(request: gr.Request, **values: Any) -> Any:
-        visit = _visit(request, CancelToken(), lambda _: None)
+    def event(request: gr.Request, data: gr.EventData = NOTHING_TOLD, **values: Any) -> Any:
+        visit = replace(_visit(request, CancelToken(), lambda _: None), told=data._data or {})  # noqa: SLF001
         try:
             return handler(visit, **values)
         except Exception as problem:
@@ -155,7 +167,12 @@ def _watching(handler: Handler, outputs: Sequence[gr.components.Component] = ())
 def _following(handler: Handler, outputs: Sequence[gr.components.Component] = ()) -> Handler:
     """Run the handler in a thread; the generator passes on its progress, its result, and the visitor's leaving."""
 
-    async def event(request: gr.Request, progress: gr.Progress = gr.Progress(), **values: Any) -> AsyncGenerator[Any]:  # noqa: B008 Gradio injects it
+    async def event(
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 Gradio injects it, and what follows
+        data: gr.EventData = NOTHING_TOLD,
+        **values: Any,
+    ) -> AsyncGenerator[Any]:
         cancel, news = CancelToken(), asyncio.Queue[Any]()
         loop = asyncio.get_running_loop()
 
@@ -163,7 +180,7 @@ def _following(handler: Handler, outputs: Sequence[gr.components.Component] = ()
             with suppress(RuntimeError):  # the loop is closed: the server has ended, and nobody listens
                 loop.call_soon_threadsafe(news.put_nowait, item)
 
-        visit = replace(_visit(request, cancel, tell), show=_Sketches(tell))
+        visit = replace(_visit(request, cancel, tell), show=_Sketches(tell), told=data._data or {})  # noqa: SLF001
 
         def work() -> None:
             try:
@@ -173,11 +190,8 @@ def _following(handler: Handler, outputs: Sequence[gr.components.Component] = ()
 
         threading.Thread(target=work, name=f"atelier-{handler.__name__}", daemon=True).start()
         try:
-            async for shown in _pass_on(news, progress, visit):
+            async for shown in _pass_on(news, progress, visit, outputs):
                 yield shown
-        except gr.Error:
-            yield _emptied(outputs)
-            raise
         finally:
             cancel.cancel()
 
@@ -211,7 +225,9 @@ class _Sketches:
             self._tell(_Sketch(value))
 
 
-async def _pass_on(news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit) -> AsyncGenerator[Any]:
+async def _pass_on(
+    news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit, outputs: Sequence[gr.components.Component]
+) -> AsyncGenerator[Any]:
     """Show progress and sketches, and yield the result; ends without one if the visitor has left before."""
     listens = _presence()
     while listens():
@@ -224,7 +240,11 @@ async def _pass_on(news: asyncio.Queue[Any], progress: gr.Progress, visit: Visit
             share = (item.done, item.total) if item.total else 0.0  # Gradio shows no words without a share
             progress(share, desc=visit.say(in_progress(item)), unit=unit)
         elif isinstance(item, _Failed):
-            raise in_words(item.problem, visit.language) from item.problem
+            refusal = item.problem
+            if not isinstance(refusal, Refusal):
+                refusal = Refusal(refusal, _emptied(outputs))
+            yield refusal.shown
+            raise in_words(refusal.problem, visit.language) from refusal.problem
         elif isinstance(item, _Sketch):
             yield item.value
         elif isinstance(item, _Done):

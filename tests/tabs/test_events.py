@@ -15,7 +15,7 @@ import pytest
 from core.errors import Cancelled, InvalidInput
 from core.events import Progress
 from core.words import dictionary, say
-from tabs._events import Visit, _direct, _following, _watching, in_words
+from tabs._events import Refusal, Visit, _direct, _following, _watching, in_words
 from tests.asynchronous import run
 
 REQUEST = SimpleNamespace(
@@ -186,6 +186,27 @@ def test_a_refusal_empties_the_result() -> None:
     assert seen_before_the_refusal(_following(refuse, outputs)(REQUEST, _silent)) == [emptied]
     assert seen_before_the_refusal(_watching(watched, outputs)(REQUEST)) == [("an answer", {}, "job 8"), emptied]
     assert seen_before_the_refusal(_following(refuse, outputs[:1])(REQUEST, _silent)) == ["<p>Press Run.</p>"]
+
+
+def test_a_refusal_may_say_what_stands_beside_it() -> None:
+    """A handler that knows better than a fresh page says what the outputs show; the dialog is the same."""
+    outputs = [gr.HTML("<p>Press Run.</p>", render=False)]
+
+    def handler(_: Visit) -> None:
+        raise Refusal(InvalidInput("error.no_job"), "what was there")
+
+    assert seen_before_the_refusal(_following(handler, outputs)(REQUEST, _silent)) == ["what was there"]
+    with pytest.raises(gr.Error) as caught:
+        all_of(_following(handler, outputs)(REQUEST, _silent))
+    assert caught.value.message == dictionary("ko")["error.no_job"]
+
+
+def test_an_event_tells_what_it_was() -> None:
+    """A handler hears what the event says of itself; one that was called from outside says nothing."""
+    data = gr.EventData(None, {"index": 3, "value": "new"})
+    assert _direct(lambda visit: visit.told)(REQUEST, data) == {"index": 3, "value": "new"}
+    assert _direct(lambda visit: visit.told)(REQUEST) == {}
+    assert all_of(_following(lambda visit: visit.told["index"])(REQUEST, _silent, data)) == [3]
 
 
 def _silent(*_: Any, **__: Any) -> None:
