@@ -13,7 +13,7 @@ from core.catalogue import ModelSpec
 from core.errors import AtelierError, RemoteUnreachable
 from core.events import CancelToken
 from core.provenance import Provenance
-from core.remote_names import remote_place
+from core.remote_names import Provided, remote_place
 from core.remote_options import RemoteOptions
 from core.remote_pieces import Piece
 from core.remote_talk import Call, End, Told, converse
@@ -191,10 +191,16 @@ class _Answer:
             seconds=seconds,
             model=last.model or place.model or UNKNOWN,
             revision=last.fingerprint or UNKNOWN,
-            device=place.device,
+            device=self._device,
             seed=options.seed if options.do_sample else None,
             notes=(*self._notes(), *self._cut),
         )
+
+    @property
+    def _device(self) -> str:
+        """Say where it ran, with the company that the router has chosen."""
+        place, chosen = self._call.place, self._last.provider
+        return replace(place, provider=chosen).device if isinstance(place, Provided) and chosen else place.device
 
     def _notes(self) -> Iterator[Sentence]:
         asked, answered, finish = self._call.place.model, self._last.model, self._last.finish

@@ -117,6 +117,8 @@ class Client(InferenceClient):
         self._session = session
         self.ended = False
         """True once the stream has said that it is whole."""
+        self.answered_by: str | None = None
+        """The company that Hugging Face's router has asked, once it says so."""
 
     def _inner_post(self, request_parameters: RequestParameters, *, stream: bool = False) -> bytes | Iterable[str]:  # type: ignore[override]
         """Send what the library has prepared; an answer that comes as a whole becomes a stream of one piece."""
@@ -124,6 +126,7 @@ class Client(InferenceClient):
             "POST", request_parameters.url, json=request_parameters.json, headers=request_parameters.headers
         )
         response = self.exit_stack.enter_context(asked)
+        self.answered_by = response.headers.get("x-inference-provider")
         kind = response.headers.get("content-type", "")
         known = not kind or "event-stream" in kind or "json" in kind
         if response.status_code != httpx2.codes.OK or not known:

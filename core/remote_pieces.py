@@ -23,6 +23,8 @@ class Piece:
     fingerprint: str | None = None
     prompt_tokens: int | None = None
     new_tokens: int | None = None
+    provider: str | None = None
+    """Whom Hugging Face's router has asked."""
 
 
 def pieces_of(stream: Iterator[Any], where: Where) -> Iterator[Piece]:

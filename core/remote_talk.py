@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from core.redaction import SHORTEST_SECRET, Redactor
 from core.remote_errors import (
     Where,
     failure,
+    harmless,
     listed,
     names_no_model,
     refusal,
@@ -81,7 +82,7 @@ def _talk(call: Call, tell: Callable[[Told], None]) -> bool:
             spoken = False
             for piece in pieces_of(_ask(client, session, call, where), where):
                 spoken = spoken or piece.spoken
-                tell(piece)
+                tell(replace(piece, provider=client.answered_by and harmless(client.answered_by)))
             if client.ended and not spoken:
                 raise RemoteError("error.remote_garbage", **where.values)
             return client.ended

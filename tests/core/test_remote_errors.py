@@ -6,12 +6,9 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ import pytest
 from core.catalogue import Catalogue
 from core.errors import (
     AtelierError,
+    Cancelled,
     InvalidInput,
     RemoteDenied,
     RemoteError,
@@ -84,31 +82,44 @@ def test_https_where_http_is_spoken(chat_server: FakeChatServer) -> None:
     assert key_of(refused(f"https://{chat_server.host}/v1#m")) == "tls"
 
 
-@contextmanager
-def https_server(folder: Path) -> Iterator[int]:
-    """Serve https with a certificate that nobody has signed."""
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Make a certificate for 127.0.0.1 that nobody has signed, and its private key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here to make a certificate with")
+    folder = tmp_path_factory.mktemp("certificate")
+    signed, key = folder / "certificate.pem", folder / "key.pem"
     made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    made += ["-days", "1", "-subj", "/CN=localhost"]
-    files = {"-keyout": folder / "key.pem", "-out": folder / "certificate.pem"}
-    subprocess.run([*made, *(str(part) for pair in files.items() for part in pair)], check=True, capture_output=True)
+    made += ["-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*made, "-keyout", str(key), "-out", str(signed)], check=True, capture_output=True)
+    return signed, key
+
+
+@pytest.fixture
+def secure_server(certificate: tuple[Path, Path]) -> Iterator[FakeChatServer]:
+    """Start a chat server that speaks https with that certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files["-out"], files["-keyout"])
-    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] the client's leaving is what is tested
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
-        server.server_close()
+    context.load_cert_chain(*certificate)
+    with FakeChatServer(tls=context) as server:
+        yield server
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here to make a certificate with")
-def test_a_certificate_that_nobody_has_signed(tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_has_signed(secure_server: FakeChatServer) -> None:
     """Nothing is sent to a server whose certificate cannot be trusted."""
-    with https_server(tmp_path) as port:
-        assert key_of(refused(f"https://127.0.0.1:{port}/v1#m")) == "certificate"
+    assert key_of(refused(secure_server.name())) == "certificate"
+    assert secure_server.heard == []
+
+
+def test_https(secure_server: FakeChatServer, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over https with a trusted certificate a conversation goes on as over http, and a stop closes the connection."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    spec, said, cancel = Catalogue(Settings()).resolve(secure_server.name(), "chat"), [], CancelToken()
+    messages = [{"role": "user", "content": "What do bridges do?"}]
+    assert stream_chat(spec, messages, RemoteOptions(), cancel, said.append).text == said[-1]
+    turn = secure_server.next(hold_after=1)
+    with pytest.raises(Cancelled):
+        stream_chat(spec, messages, RemoteOptions(), cancel, lambda _: cancel.cancel())
+    assert turn.gone.wait(5)
 
 
 def test_a_page_for_people(chat_server: FakeChatServer) -> None:

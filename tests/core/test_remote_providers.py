@@ -89,6 +89,12 @@ def test_what_a_provider_calls_it_is_told(router: FakeChatServer) -> None:
     assert answer.notes[0].key == "say.remote_other_model"
 
 
+def test_whom_the_router_chose_is_told(router: FakeChatServer) -> None:
+    """Where the router chooses, provenance names the company that it says it has asked."""
+    router.next(provider="groq")
+    assert ask(f"hf-inference:{MODEL}").provenance().device == "remote: Inference Providers (groq)"
+
+
 def test_unknown_provider(router: FakeChatServer) -> None:
     """A company that the library does not know for chat is refused with those that it knows; nobody is asked."""
     error = refused(f"hf-inference:{MODEL}:nobody")

@@ -43,6 +43,8 @@ class Turn:
     """Say nothing more after so many pieces (-1 = not even headers) until `go` is set or the client is gone."""
     fail_after: int | None = None
     """Report an error inside the stream after so many pieces."""
+    provider: str | None = None
+    """Whom the router says that it has asked."""
     pause: float = 0.0
     """Seconds between two pieces."""
     go: threading.Event = field(default_factory=threading.Event)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import select
-import socket
+import ssl
 import sys
 import threading
 import time
@@ -32,8 +32,10 @@ __all__ = ["ANSWER", "FINGERPRINT", "MODEL", "FakeChatServer", "Heard", "Turn"]
 class FakeChatServer:
     """Serve a few models to whoever has the key, if there is one."""
 
-    def __init__(self, *models: str, key: str | None = None, context: int = 1000) -> None:
-        """Offer these models (one, if none is named), which read so many words."""
+    def __init__(
+        self, *models: str, key: str | None = None, context: int = 1000, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Offer these models (one, if none is named), which read so many words; over https with `tls`."""
         self.models = list(models or (MODEL,))
         self.key = key
         self.context = context
@@ -43,6 +45,10 @@ class FakeChatServer:
         self._turns: list[Turn] = []
         self._refusals: list[tuple[int, bytes, Mapping[str, str]]] = []
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
+
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._scheme = "https" if tls else "http"
 
     @property
     def port(self) -> int:
@@ -57,7 +63,7 @@ class FakeChatServer:
     @property
     def base(self) -> str:
         """The address that one types before the #."""
-        return f"http://{self.host}/v1"
+        return f"{self._scheme}://{self.host}/v1"
 
     def name(self, model: str | None = None) -> str:
         """Return the name by which Atelier calls a model here, the first one if none is named."""
@@ -109,7 +115,7 @@ class FakeChatServer:
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Report what goes wrong here; a client that left is no error."""
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
@@ -192,6 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", turn.content_type)
         self.send_header("Transfer-Encoding", "chunked")
+        if turn.provider:
+            self.send_header("X-Inference-Provider", turn.provider)
         self.end_headers()
         try:
             for number, written in enumerate(self._events(turn, frame, pieces, end)):
@@ -230,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
         end = time.monotonic() + SAFETY_SECONDS
         while not turn.go.wait(0.01) and time.monotonic() < end:
             readable, _, _ = select.select([self.connection], [], [], 0)
-            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            if readable and not self.connection.recv(1):
                 turn.gone.set()
                 self.close_connection = True
                 return False
