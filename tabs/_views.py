@@ -22,13 +22,34 @@ HEAT_MAP_SIDE = 48
 
 def bars(rows: Iterable[tuple[str, float]]) -> str:
     """Draw (label, score 0…1) as horizontal bars with their numbers."""
-    return f'<ol class="bars">{"".join(_bar(label, score, f"{score:.3f}") for label, score in rows)}</ol>'
+    return f'<ol class="bars">{"".join(_bar(escape(label), score, f"{score:.3f}") for label, score in rows)}</ol>'
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A word with the length of its bar (0…1) and its number, and what a script must know when it is chosen."""
+
+    label: str
+    share: float
+    number: str
+    data: Mapping[str, str]
+
+
+def choices(rows: Iterable[Choice]) -> str:
+    """Draw choices as bars whose labels are buttons; `data` becomes their data-… attributes."""
+    return f'<ol class="bars">{"".join(_bar(_button(one), one.share, one.number) for one in rows)}</ol>'
+
+
+def _button(choice: Choice) -> str:
+    data = "".join(f' data-{name}="{escape(value)}"' for name, value in choice.data.items())
+    return f'<button type="button"{data}>{escape(choice.label)}</button>'
 
 
 def _bar(label: str, share: float, number: str) -> str:
+    """Draw one bar; `label` is HTML."""
     width = f"{max(min(share, 1.0), 0.0):.1%}"
     return (
-        f'<li><span class="bar-label">{escape(label)}</span>'
+        f'<li><span class="bar-label">{label}</span>'
         f'<span class="bar-track"><span class="bar-fill" style="width:{width}"></span></span>'
         f'<span class="bar-score">{escape(number)}</span></li>'
     )
@@ -138,7 +159,7 @@ def ran_on(provenance: Mapping[str, Any], language: str) -> str:
 def counts(rows: Sequence[Sequence[Any]]) -> str:
     """Draw (name, count) as bars whose lengths are shares of the whole."""
     whole = sum(count for _, count in rows) or 1
-    lines = (_bar(str(name), count / whole, f"{count:,} · {count / whole:.1%}") for name, count in rows)
+    lines = (_bar(escape(str(name)), count / whole, f"{count:,} · {count / whole:.1%}") for name, count in rows)
     return f'<ol class="bars">{"".join(lines)}</ol>'
 
 

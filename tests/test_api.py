@@ -56,6 +56,7 @@ TASK_ENDPOINTS = {
         "stop",
         "candidates",
     ),
+    "/fill_mask": ("text", "model", "top_k", "targets"),
     "/summarization": ("text", "sentences", "model", "min_length", "max_length", "num_beams", "no_repeat_ngram_size"),
     "/feature_extraction": ("text", "query", "model", "pooling", "normalize"),
     "/attention": ("text", "layer", "head", "model", "text_pair"),
@@ -113,7 +114,7 @@ def described(served: Served) -> dict[str, Any]:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Give a tiny local model for each kind of head."""
     folder = tmp_path_factory.mktemp("models")
-    heads = ("sequence-classification", "nli", "token-classification", "question-answering")
+    heads = ("sequence-classification", "nli", "token-classification", "question-answering", "masked-lm")
     return {head: str(tiny_bert(folder / head, head)) for head in heads}
 
 
@@ -214,6 +215,27 @@ def test_token_classification_answers_like_the_pipeline(client: Client, models: 
         (one["entity_group"], one["start"], one["end"]) for one in expected
     ]
     assert all(set(one) == {"entity_group", "score", "word", "start", "end"} for one in answer[2])
+
+
+def test_fill_mask_answers_like_the_pipeline(client: Client, models: dict[str, str]) -> None:
+    """`result` is the pipeline's: candidates for one gap, a list of those for several, chosen among the targets."""
+    import transformers
+
+    folder, pipeline = models["masked-lm"], transformers.pipeline("fill-mask", model=models["masked-lm"])
+    for text, values in (("the film was [MASK]", {"top_k": 2}), ("<mask> and [MASK]", {"targets": "good, bad"})):
+        view, code, result, _ = client.predict(text, model=folder, api_name="/fill_mask", **values)
+        targets = {"targets": values["targets"].split(", ")} if "targets" in values else values
+        expected = pipeline(text.replace("<mask>", "[MASK]"), **targets)
+        assert [_without_score(one) for one in result] == [_without_score(one) for one in expected]
+        assert "data-choice" in view
+        assert '"fill-mask",' in code
+
+
+def _without_score(one: Any) -> Any:
+    if isinstance(one, list):
+        return [_without_score(part) for part in one]
+    assert 0 < one["score"] < 1
+    return {name: value for name, value in one.items() if name != "score"}
 
 
 def test_question_answering_answers_as_the_old_pipeline_did(client: Client, models: dict[str, str]) -> None:

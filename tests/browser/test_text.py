@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +18,7 @@ from core.words import dictionary, say
 from tabs.text import PANELS
 from tabs.text.question_answering import CONTEXT
 from tests.browser.steps import PATIENCE, choose_example, expect_answer, expect_dialog, open_tab, press_run, text_box
+from tests.fakes.models import tiny_bert
 from tests.serving import Served
 
 WORDS = dictionary("en")
@@ -37,6 +40,7 @@ SHOWN = (
     Panel("zero_shot_classification", "text", ".bars li:first-child .bar-label", "banking"),
     Panel("token_classification", "text", ".reading mark.entity >> nth=0", "Angela Merkel"),
     Panel("question_answering", "context", ".reading mark >> nth=0", ""),
+    Panel("fill_mask", "text", ".bars li:first-child .bar-label", ""),
     Panel("text_generation", "prompt", ".answer", "dragon"),
     Panel("summarization", "text", ".answer", "bridge"),
     Panel("feature_extraction", "text", "table >> nth=0", "Stock prices fell on Monday."),
@@ -78,6 +82,29 @@ def test_the_answer_to_a_question_is_marked_in_its_context(page: Page) -> None:
     press_run(page, "question_answering")
     expect(page.locator("#question_answering-view mark").first).to_contain_text("1443", timeout=PATIENCE)
     assert page.locator("#question_answering-view .reading").inner_text() == CONTEXT
+
+
+def test_a_click_fills_the_gap(page: Page, tmp_path: Path) -> None:
+    """A candidate goes into its gap and the others are guessed anew; in the last gap it can be chosen again."""
+    open_tab(page, "task.fill_mask")
+    model = page.locator("#fill_mask-model input")
+    model.fill(str(tiny_bert(tmp_path / "tiny", "masked-lm")))
+    model.press("Enter")
+    box, buttons = text_box(page, "fill_mask"), page.locator("#fill_mask-view .bars button")
+    box.fill("The <mask> is a [MASK].")
+    press_run(page, "fill_mask")
+    expect(buttons).to_have_count(10, timeout=PATIENCE)
+    second_gap = page.locator("#fill_mask-view [data-gap='1']").first
+    chosen = second_gap.get_attribute("data-choice")
+    second_gap.click()
+    expect(buttons).to_have_count(5, timeout=PATIENCE)
+    before, _, after = box.input_value().partition("<mask>")
+    assert before == "The "
+    assert after.replace(" ", "") == f"isa{chosen}."
+    for number in (0, 1):
+        word = buttons.nth(number).get_attribute("data-choice")
+        buttons.nth(number).click()
+        expect(box).to_have_value(re.compile(rf"^The ?{re.escape(str(word))}{re.escape(after)}$"))
 
 
 def test_an_empty_text_is_refused_and_nothing_is_lost(page: Page) -> None:

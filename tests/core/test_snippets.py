@@ -30,6 +30,7 @@ from core.snippets import curl_snippet, python_snippet, snippets_markdown
 from core.snippets.panel import given
 from core.tasks.text.attention import AttentionSettings, map_attention
 from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features
+from core.tasks.text.fill_mask import FillMaskSettings, fill_masks
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
 from core.tasks.text.summarization import SummarizationSettings, summarize
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
@@ -58,6 +59,7 @@ SKILLS = {
     "feature-extraction": (FeatureExtractionSettings, extract_features),
     "summarization": (SummarizationSettings, summarize),
     "attention": (AttentionSettings, map_attention),
+    "fill-mask": (FillMaskSettings, fill_masks),
     "text-generation": (TextGenerationSettings, generate_text),
 }
 FAKES = {
@@ -65,6 +67,7 @@ FAKES = {
     "zero-shot-classification": "nli",
     "token-classification": "token-classification",
     "question-answering": "question-answering",
+    "fill-mask": "masked-lm",
 }
 """Which tiny model stands in while a task's starter is not there; encoders have their base itself."""
 
@@ -119,6 +122,9 @@ CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("text-generation", {"prompt": "x" * 300, "model": "llama", "max_new_tokens": 20, "top_k": 0, "stop": "q"}),
     ("text-generation", {"prompt": "It's", "model": "llama", "do_sample": False, "num_beams": 3}),
     ("attention", {"text": "A good film.", "layer": 2, "head": 1, "model": "adapter"}),
+    ("fill-mask", {"text": 'It wasn\'t a "<mask>" film.'}),
+    ("fill-mask", {"text": "The [MASK] was [MASK], not bad.", "top_k": 3, "targets": "Film, good, doghouse"}),
+    ("fill-mask", {"text": f"{LONG_STORY} The town paints it [MASK] again. {LONG_STORY}"}),
 )
 LONG_CASE = ("token-classification", {"text": f"{ENTITIES} " * 80, "stride": 32})
 """Here the pipeline's windows and ours may differ a little."""

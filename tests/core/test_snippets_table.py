@@ -11,10 +11,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.atelier import open_atelier
+from core.errors import InvalidInput
 from core.loading import starter_base_folder
 from core.provenance import MIXED, Provenance
 from core.registry import Registry
@@ -25,7 +27,7 @@ from core.tables import read_table, write_csv
 from core.tasks.text.batch import TextBatchSettings
 from core.tasks.text.encoder import Lane
 from core.tasks.text.row_tasks import ROW_TASKS
-from tests.fakes.models import tiny_t5
+from tests.fakes.models import tiny_bert, tiny_t5
 from tests.serving import serve
 
 STORY = "The old bridge was built in Porto. It was designed by Dr. Duarte in 1886. The town paints it green. "
@@ -101,6 +103,43 @@ def test_python_gives_the_rows_of_the_batch(
     else:
         for mine, theirs in zip(found, expected, strict=True):
             assert mine == pytest.approx(theirs, abs=0.02 if mixed else 3e-6)
+
+
+def test_python_fills_the_rows_of_the_batch(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are filled as in the batch, however gaps are written and however long a text is; one without has nothing."""
+    texts = [
+        "the <mask> was good",
+        "[MASK] and [MASK]",
+        "no gap",
+        "bad " * 300 + "[mask] film",
+        "[MASK] " + "a " * 200 + "[MASK]",
+    ]
+    model = str(tiny_bert(tmp_path / "model", "masked-lm"))
+    settings = TextBatchSettings(file="texts.csv", column="text", task="fill-mask", model=model, dtype="float32")
+    write_csv(tmp_path / "texts.csv", ["text"], [{"text": text} for text in texts])
+    task = ROW_TASKS["fill-mask"]
+    with registry.borrow(settings.spec(registry, "fill-mask")) as borrowed:
+        expected = task.answer(texts, settings.row_settings(), registry, borrowed, Lane(background=True))
+        ran, longest = borrowed.provenance(0), task.longest(borrowed)
+    job = TableJob("texts.csv", "text", "fill-mask", settings.row_settings(), {})
+    (tmp_path / "snippet.py").write_text(python_of_table(job, ran, longest), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path("snippet.py")
+    found = [json.loads(row["result"]) for row in read_table(tmp_path / "result.csv").rows]
+    assert [one is None for one in found] == [isinstance(one, InvalidInput) for one in expected]
+    assert [one is None for one in found] == [False, False, True, False, True]
+    for mine, theirs in zip(found, expected, strict=True):
+        for one, other in zip(_flat(mine), _flat(theirs), strict=True):
+            assert one == {**other, "score": pytest.approx(other["score"], abs=1e-5)}
+
+
+def _flat(result: Any) -> list[dict[str, Any]]:
+    """Return the candidates of all gaps; a refusal has none."""
+    if not isinstance(result, list):
+        return []
+    return [one for part in result for one in (part if isinstance(part, list) else [part])]
 
 
 def test_only_the_model_runs_under_autocast() -> None:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from core.events import Progress
 from core.words import say
-from tabs._views import bars, coloured, counts, failure, in_progress, notes, paragraph, progress_bar, ran_on, table
+from tabs._views import (
+    Choice,
+    bars,
+    choices,
+    coloured,
+    counts,
+    failure,
+    in_progress,
+    notes,
+    paragraph,
+    progress_bar,
+    ran_on,
+    table,
+)
 
 EVIL = '<img src=x onerror="alert(1)">'
 PROVENANCE = {
@@ -22,6 +35,7 @@ def test_nothing_from_outside_becomes_markup() -> None:
     sentence = say("say.verbatim", text=EVIL)
     drawn = (
         bars([(EVIL, 0.5)]),
+        choices([Choice(EVIL, 0.5, EVIL, {"choice": EVIL})]),
         table([EVIL], [[EVIL]]),
         notes([sentence], "en"),
         paragraph(sentence, "en"),

@@ -84,8 +84,8 @@ class FilledMasks:
     """What was read of the text, every gap written as the model's own mask token."""
     mask_token: str
     masks: tuple[tuple[Candidate, ...], ...]
-    reading: tuple[tuple[str, float], ...]
-    """For several gaps, a word and its probability for each, chosen one after another with those before in place."""
+    reading: tuple[str, ...]
+    """For several gaps, a token for each, chosen one after another with those before in place."""
     targets: tuple[str, ...]
     """The tokens that the candidates were chosen from, as the vocabulary spells them; empty = all."""
     provenance: Provenance
@@ -252,18 +252,19 @@ def _candidates(
     )
 
 
-def _reading(model: LoadedModel, encoded: Encoded, best: _Best, ask: Forward) -> tuple[tuple[str, float], ...]:
+def _reading(model: LoadedModel, encoded: Encoded, best: _Best, ask: Forward) -> tuple[str, ...]:
     """Fill one gap after another, the surest first, each time asking anew with those before in place."""
     special, ids = set(model.tokenizer.all_special_ids), list(encoded.ids)
     left = [place for place, token in enumerate(ids) if token == model.tokenizer.mask_token_id]
-    words: dict[int, tuple[str, float]] = {}
+    words: dict[int, str] = {}
     while left:
         found = ask([replace(encoded, ids=tuple(ids))], best)[0]
         options = [(chance, place, token) for place, row in zip(left, found, strict=True) for token, chance in row]
-        chance, place, token = max((one for one in options if one[2] not in special), default=(0.0, 0, 0))
-        if not place:
+        options = [one for one in options if one[2] not in special]
+        if not options:
             return ()
+        _, place, token = max(options)
         ids[place] = token
-        words[place] = (model.tokenizer.decode([token]), chance)
+        words[place] = model.tokenizer.decode([token])
         left.remove(place)
     return tuple(words[place] for place in sorted(words))

@@ -37,6 +37,7 @@ from core.tasks.text.batch_results import (
     result_files,
     status_counts,
 )
+from core.tasks.text.fill_mask import FillMaskSettings, fill_masks
 from core.tasks.text.pooling import SENTENCE_CONFIG
 from core.tasks.text.row_tasks import ROW_TASKS
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
@@ -174,6 +175,26 @@ def test_one_text_that_breaks_the_model_does_not_break_its_neighbours(
     rows = done(job)
     assert [row["label"] for row in rows] == ["a", "", "c"]
     assert "index out of range" in rows[1]["status"]
+
+
+def test_a_row_without_a_gap_is_refused_alone(job: Job, tmp_path: Path, registry: Registry, make_model: Any) -> None:
+    """Gaps are filled row by row: a word and its score, several words and the product; a row without one says so."""
+    model = str(make_model("masked-lm"))
+    texts = ["the [MASK] was good", "no gap here", "<mask> and [MASK]", ""]
+    run_batch(
+        job, TextBatchSettings(file=table(tmp_path, texts), column="text", task="fill-mask", model=model), registry
+    )
+    rows = done(job)
+    assert [row["status"] in {"ok", "blank"} for row in rows] == [True, False, True, True]
+    assert "[MASK]" in rows[1]["status"]
+    (one,) = fill_masks(FillMaskSettings(text=texts[0], model=model, top_k=1), registry).result
+    assert (rows[0]["word"], float(rows[0]["score"])) == (one["token_str"], pytest.approx(one["score"], abs=2e-6))
+    first, second = (mask[0] for mask in fill_masks(FillMaskSettings(text=texts[2], model=model), registry).result)
+    assert rows[2]["word"] == f"{first['token_str']}, {second['token_str']}"
+    assert float(rows[2]["score"]) == pytest.approx(first["score"] * second["score"], abs=2e-6)
+    assert dict(distribution(read_rows(job.result_folder), "fill-mask")).keys() == {
+        found["token_str"] for found in (one, first, second)
+    }
 
 
 def test_a_bug_is_logged_with_its_traceback_once(

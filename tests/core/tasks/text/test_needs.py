@@ -25,6 +25,7 @@ from core.tasks.text.attention import AttentionSettings, map_attention
 from core.tasks.text.batch import TextBatchSettings, run_batch
 from core.tasks.text.encoder import TOKENS_AT_ONCE, needs
 from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features
+from core.tasks.text.fill_mask import FillMaskSettings, fill_masks
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
 from core.tasks.text.summarization import SummarizationSettings, summarize
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
@@ -93,6 +94,7 @@ TASKS: dict[str, tuple[str, Callable[[str, str, Registry, Path], Any]]] = {
     "summarization": (HEAD, lambda t, m, r, _: summarize(SummarizationSettings(text=t, model=m), r)),
     "feature-extraction": (HEAD, lambda t, m, r, _: extract_features(FeatureExtractionSettings(text=t, model=m), r)),
     "attention": (HEAD, lambda t, m, r, _: map_attention(AttentionSettings(text=t, model=m), r)),
+    "fill-mask": ("masked-lm", lambda t, m, r, _: fill_masks(FillMaskSettings(text=f"[MASK] {t}", model=m), r)),
     "text-batch": (HEAD, over_a_file),
 }
 
