@@ -20,6 +20,7 @@ from core.decoding import Decoder, Writing, Written
 from core.errors import NotEnoughMemory
 from core.events import CancelToken
 from core.memory import ran_out
+from core.traced import Steps
 from core.turns import BACKGROUND_PATIENCE, Turns
 from core.unload import let_go
 
@@ -48,6 +49,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._decoders: list[Decoder] = []
+        self._steps = Steps()
         self._background_turn = 0.0
         self._turns = Turns()
 
@@ -80,7 +82,7 @@ class Batcher:
         with self._changed:
             decoder = next((one for one in self._decoders if one.model is model), None)
             if decoder is None:
-                decoder = Decoder(model)
+                decoder = Decoder(model, self._steps)
                 self._decoders.append(decoder)
             decoder.join(writing)
             self._wake()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import Cancelled
 from core.events import CancelToken
+from core.traced import Steps
 
 if TYPE_CHECKING:
     import torch
@@ -113,9 +114,10 @@ class _Group:
 class Decoder:
     """Writes with one model; `join` from any thread, `step` in the compute thread alone."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, steps: Steps | None = None) -> None:
         """Begin with nothing to write; `model` is a causal language model of transformers."""
         self.model = model
+        self._steps = steps or Steps()
         self._pending: deque[Writing] = deque()
         self._reading: tuple[Writing, Any, int] | None = None
         """A prompt that is half read: its cache, and how many tokens it holds."""
@@ -203,10 +205,7 @@ class Decoder:
 
         last = torch.cat([writing.ids[:, -1:] for writing in group.writings])
         group.mask = torch.cat([group.mask, torch.ones_like(last)], dim=1)
-        padded = {}
-        if not bool(group.mask.all()):
-            padded = {"attention_mask": group.mask, "position_ids": group.mask.sum(1, keepdim=True) - 1}
-        logits = self.model(last, past_key_values=group.cache, use_cache=True, **padded).logits[:, -1]
+        logits = self._steps.next_logits(self.model, last, group.cache, group.mask)
         row = 0
         for writing in group.writings:
             _choose(writing, logits[row : row + writing.count])

@@ -29,9 +29,13 @@ END = "<|endoftext|>"
 BLOCK = 512
 HELD_OUT = 100
 """Training stories that are only evaluated on; the validation split is measured once, at the end."""
-STORY_PASSES = 13
-TALE_PASSES = 5
-"""The old tales are read in the first passes only: they bring words, the stories bring the manner."""
+STORY_PASSES = 7
+TALE_PASSES = 4
+"""The old tales are read in the first passes only: they bring words, the stories bring the manner.
+
+The shipped weights were planned for 13 and 5 passes (4,940 steps), and shortened on the way: up to about step 1,300 their
+learning rate followed the longer cosine.
+"""
 SAMPLE_SEEDS = (1, 2, 3, 4, 5)
 
 RECIPE = ScratchRecipe(
@@ -39,7 +43,7 @@ RECIPE = ScratchRecipe(
     task="text-generation",
     auto_class="AutoModelForCausalLM",
     vocabulary=2048,
-    steps=4940,
+    steps=2910,
     batch_size=8,
     learning_rate=2e-3,
     weight_decay=0.1,
