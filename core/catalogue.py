@@ -193,12 +193,23 @@ class ModelSpec:
 
 
 def find_task(name: str) -> Task:
-    """Return the task called `name`, in today's or in the cheat sheets' words; UnknownName lists the names."""
+    """Return the task called `name`, in today's or in the cheat sheets' words; UnknownName lists the names.
+
+    A name such as translation_en_to_fr is the task of translating; `languages_in` tells which languages.
+    """
     wanted = name.strip().lower().replace("_", "-")
     for task in _TASKS:
         if wanted == task.name or wanted in task.aliases:
             return task
+    if languages_in(name):
+        return TASKS["translation"]
     raise UnknownName("error.unknown_task", name=name, names=", ".join(TASKS))
+
+
+def languages_in(task: str) -> tuple[str, str] | None:
+    """Return the source and the target that an old task name such as translation_en_to_fr tells, or None."""
+    found = re.fullmatch(r"translation[-_](.+?)[-_]to[-_](.+)", task.strip(), re.IGNORECASE)
+    return (found[1], found[2]) if found else None
 
 
 def starter_names() -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core import catalogue
-from core.catalogue import TASKS, Catalogue, ModelSpec, Source, find_task, model_choices
+from core.catalogue import TASKS, Catalogue, ModelSpec, Source, find_task, languages_in, model_choices
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName, WrongTask
 from core.settings import Mode, Settings
 from core.wish import Wish
@@ -46,6 +46,26 @@ def test_every_task_is_found_by_each_of_its_names(name: str) -> None:
     found = find_task(name)
     assert name == found.name or name in found.aliases
     assert find_task(f" {name.upper().replace('-', '_')} ") is found
+
+
+@pytest.mark.parametrize(
+    ("name", "languages"),
+    [
+        ("translation_en_to_fr", ("en", "fr")),
+        (" Translation-de-to-zh-TW ", ("de", "zh-TW")),
+        ("translation_eng_Latn_to_fra_Latn", ("eng_Latn", "fra_Latn")),
+    ],
+)
+def test_a_translation_may_name_its_languages(name: str, languages: tuple[str, str]) -> None:
+    """The cheat sheets' translation_xx_to_yy is translation, and tells from which language into which."""
+    assert find_task(name).name == "translation"
+    assert languages_in(name) == languages
+
+
+@pytest.mark.parametrize("name", ["translation", "translation_en_fr", "text-classification", "translation_to_fr"])
+def test_other_names_tell_no_languages(name: str) -> None:
+    """Only a name with both languages tells any."""
+    assert languages_in(name) is None
 
 
 def test_no_name_means_two_tasks() -> None:
