@@ -6,6 +6,7 @@ import pytest
 
 from core.catalogue import starter_names
 from core.registry import Registry
+from core.tasks.text.fill_mask import FillMaskSettings, fill_masks
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
@@ -106,3 +107,26 @@ def test_zero_shot_classification(registry: Registry, text: str, label: str, mul
         multi_label=multi_label,
     )
     assert classify_zero_shot(settings, registry).result["labels"][0] == label
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Once upon a [MASK], there was a little girl.", "time"),
+        ("They all lived happily ever <mask>.", "after"),
+        ("Tim and his mom went to the [MASK] to play.", "park"),
+    ],
+)
+def test_fill_mask(registry: Registry, text: str, word: str) -> None:
+    """What everybody expects in a story for children is among the first five words."""
+    needs("fill-mask")
+    answer = fill_masks(FillMaskSettings(text=text), registry)
+    assert word in [one["token_str"] for one in answer.result]
+    assert answer.provenance.model == "starter/fill-mask"
+
+
+def test_fill_mask_among_words(registry: Registry) -> None:
+    """Of words of one's own the one that makes sense comes first."""
+    needs("fill-mask")
+    answer = fill_masks(FillMaskSettings(text="The bird can [MASK] in the sky.", targets="fly, cook, book"), registry)
+    assert answer.result[0]["token_str"] == "fly"

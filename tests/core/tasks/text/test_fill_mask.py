@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tokenizers import AddedToken
-from transformers import AutoTokenizer, pipeline
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from core.errors import InvalidInput, ModelError, WrongTask
 from core.registry import Registry
@@ -18,6 +18,7 @@ from core.tasks.text.encoder import INTERACTIVE, Lane
 from core.tasks.text.fill_mask import MOST_MASKS, TASK, FillMaskSettings, fill_masks, fill_masks_of_texts
 from core.tasks.text.masks import part_with_masks
 from tests.core.tasks.text.conftest import Borrow, MakeModel
+from tests.fakes.models import tiny_bert
 
 TEXTS = (
     "the film was [MASK] , we love it !",
@@ -67,6 +68,34 @@ def test_equals_the_pipeline(registry: Registry, bert: str, top_k: int) -> None:
         answer = fill_masks(asked(bert, text=text, top_k=top_k), registry)
         assert close(answer.result, reference(text, top_k=top_k))
         assert json.loads(json.dumps(answer.result)) == answer.result
+
+
+@pytest.mark.parametrize(
+    ("architecture", "config"),
+    [
+        ("roberta", {}),
+        ("distilbert", {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}),
+        ("modernbert", {"cls_token_id": 2, "sep_token_id": 3}),
+        ("longformer", {"attention_window": 4}),
+    ],
+)
+def test_other_architectures_equal_the_pipeline(
+    registry: Registry, tmp_path: Path, architecture: str, config: dict[str, Any]
+) -> None:
+    """However a model turns hidden states into words, computing them at the gaps only changes nothing."""
+    folder = tiny_bert(tmp_path / "model", "masked-lm")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    known = {
+        "vocab_size": len(AutoTokenizer.from_pretrained(folder)),
+        "max_position_embeddings": 140,
+        **sizes,
+        **config,
+    }
+    described = AutoConfig.for_model(architecture, pad_token_id=0, bos_token_id=2, eos_token_id=3, **known)
+    AutoModelForMaskedLM.from_config(described).save_pretrained(folder)
+    reference = pipeline(TASK, model=str(folder))
+    for text in TEXTS:
+        assert close(fill_masks(asked(str(folder), text=text), registry).result, reference(text))
 
 
 def test_targets_equal_the_pipelines(registry: Registry, bert: str) -> None:
