@@ -74,20 +74,22 @@ class Batcher:
             self._wake()
         return self._wait(waiting, cancel or CancelToken())
 
-    def write(self, model: Any, writing: Writing) -> Written:
+    def write(self, model: Any, *writings: Writing) -> list[Written]:
         """Return what `model` (a causal language model) wrote, token by token, beside whatever else is being written.
 
-        Raises Cancelled at most one token after `writing.cancel` is set.
+        Raises Cancelled at most one token after `writing.cancel` is set, and the first problem once all have ended.
         """
         with self._changed:
             decoder = next((one for one in self._decoders if one.model is model), None)
             if decoder is None:
                 decoder = Decoder(model, self._steps)
                 self._decoders.append(decoder)
-            decoder.join(writing)
+            for writing in writings:
+                decoder.join(writing)
             self._wake()
+        wait([writing.outcome for writing in writings])
         try:
-            return writing.outcome.result()
+            return [writing.outcome.result() for writing in writings]
         except BaseException as problem:  # noqa: BLE001 passed on in words
             if ran_out(problem):
                 let_go(problem)

@@ -73,7 +73,7 @@ def prompts() -> list[list[int]]:
 def written(batcher: Batcher, network: Any, prompt: Sequence[int], options: GenerationOptions = GREEDY) -> Written:
     """Write with seed 7."""
     how = rule(options, SimpleNamespace(model=network, tokenizer=None), len(prompt), seed=7)
-    return batcher.write(network, Writing(prompt, how, options.num_return_sequences))
+    return batcher.write(network, Writing(prompt, how, options.num_return_sequences))[0]
 
 
 def ids(found: Written) -> list[list[int]]:
@@ -127,7 +127,7 @@ def test_candidates_are_the_models_probabilities(llama: Any) -> None:
     """Each token comes with its probability and the best candidates, as a plain forward pass gives them."""
     prompt = prompts()[1]
     how = rule(GREEDY, SimpleNamespace(model=llama, tokenizer=None), len(prompt), seed=0, candidates=3)
-    found = Batcher().write(llama, Writing(prompt, how)).rows[0]
+    found = Batcher().write(llama, Writing(prompt, how))[0].rows[0]
     with torch.inference_mode():
         whole = llama(torch.tensor([[*prompt, *(token.id for token in found)]])).logits[0].softmax(-1)
     for place, token in enumerate(found, start=len(prompt) - 1):

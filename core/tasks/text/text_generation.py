@@ -18,10 +18,12 @@ from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
 from core.tasks.text.sampling import GenerationOptions
 from core.tasks.text.seeds import drawn
-from core.tasks.text.writing import Told, tokens_per_second, write
+from core.tasks.text.writing import Told, tokens_per_second, write, write_many
 from core.words import Sentence, say
 
 TASK = "text-generation"
+TEXTS_TOGETHER = 16
+"""Rows of a table that are written side by side: a visitor's text that joins them waits for their step, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ def generate_text(
     started = time.perf_counter()
     seed = drawn(settings.seed)
     with borrow(registry, settings.spec(registry, TASK), [settings.prompt], lane, settings.num_beams) as model:
-        ids, notes = _prompt(settings, model)
+        ids, notes = _prompt(settings.prompt, settings, model)
         request = Request(ids, settings, seed, lane.cancel or CancelToken())
         written = write(request, registry, model, told)
         rows = tuple(_continuation(model, row, why) for row, why in zip(written.rows, written.reasons, strict=True))
@@ -85,9 +87,28 @@ def generate_text(
     return Generation(settings.prompt, rows, written.first_token_seconds, speed, with_notes(provenance, notes), notes)
 
 
-def _prompt(settings: TextGenerationSettings, model: LoadedModel) -> tuple[list[int], tuple[Sentence, ...]]:
+def continue_texts(
+    texts: Sequence[str], settings: TextGenerationSettings, registry: Registry, model: LoadedModel, lane: Lane
+) -> list[list[dict[str, str]]]:
+    """Continue many texts with a borrowed model, some side by side: one pipeline result a text, in order."""
+    prompts = [_prompt(text, settings, model) for text in texts]
+    cancel = lane.cancel or CancelToken()
+    requests = [Request(ids, settings, drawn(settings.seed), cancel) for ids, _ in prompts]
+    written = []
+    for first in range(0, len(requests), TEXTS_TOGETHER):
+        cancel.check()
+        written += write_many(requests[first : first + TEXTS_TOGETHER], registry, model)
+    if lane.on_cut:
+        lane.on_cut(place for place, (_, notes) in enumerate(prompts) if notes)
+    rows = [_continuation(model, one.rows[0], one.reasons[0]).text for one in written]
+    return [[{"generated_text": text + row}] for text, row in zip(texts, rows, strict=True)]
+
+
+def _prompt(
+    prompt: str, settings: TextGenerationSettings, model: LoadedModel
+) -> tuple[list[int], tuple[Sentence, ...]]:
     """Tokenize the prompt; a long one keeps its end, so that there is room for what is asked."""
-    ids: list[int] = tokenize(model, [settings.prompt], add_special_tokens=True)["input_ids"][0]
+    ids: list[int] = tokenize(model, [prompt], add_special_tokens=True)["input_ids"][0]
     ids = ids[:-1] if ids and ids[-1] == model.tokenizer.eos_token_id else ids
     room = model.max_length - settings.max_new_tokens
     if room < 1:

@@ -39,6 +39,15 @@ def write(
         return _write_on(request, registry, model, told, keep=keep)
 
 
+def write_many(requests: Sequence[Request], registry: Registry, model: LoadedModel) -> list[Written]:
+    """Write one text for each request, side by side, with the memory for all of them promised; raises as `write`."""
+    longest = max(len(request.ids) + request.settings.max_new_tokens for request in requests)
+    most = cache_bytes(model.model, len(requests), longest)  # shorter ones are padded
+    writings = [_writing(request, model) for request in requests]
+    with registry.promise(model, most, requests[0].cancel):
+        return registry.batcher.write(model.model, *writings)
+
+
 def tokens_per_second(written: Written) -> float:
     """Return the speed of all rows together, from the first token on; 0 where there was no second."""
     count = sum(len(row) for row in written.rows) - len(written.rows)
@@ -47,17 +56,21 @@ def tokens_per_second(written: Written) -> float:
 
 
 def _write_on(request: Request, registry: Registry, model: LoadedModel, told: Told | None, *, keep: bool) -> Written:
-    settings, count = request.settings, request.settings.num_return_sequences
-    how = rule(settings, model, len(request.ids), request.seed, settings.candidates, request.ends)
-    writing = Writing(request.ids, how, count, cancel=request.cancel)
+    writing = _writing(request, model)
     if told:
-        writing.told = Teller(model.tokenizer, count, told)
+        writing.told = Teller(model.tokenizer, writing.count, told)
     try:
-        return registry.batcher.write(model.model, writing)
+        return registry.batcher.write(model.model, writing)[0]
     except Cancelled:
         if not keep or not any(writing.rows):
             raise
         return writing.so_far(STOPPED)
+
+
+def _writing(request: Request, model: LoadedModel) -> Writing:
+    settings = request.settings
+    how = rule(settings, model, len(request.ids), request.seed, settings.candidates, request.ends)
+    return Writing(request.ids, how, settings.num_return_sequences, cancel=request.cancel)
 
 
 @dataclass

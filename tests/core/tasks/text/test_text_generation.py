@@ -16,7 +16,7 @@ from core.events import CancelToken
 from core.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import arguments
-from core.tasks.text.text_generation import TextGenerationSettings, generate_text
+from core.tasks.text.text_generation import TASK, TextGenerationSettings, continue_texts, generate_text
 from tests.fakes.models import tiny_llama
 
 PROMPT = "Once upon a time"
@@ -131,3 +131,26 @@ def test_a_model_without_this_head_is_refused(make_model: Any, registry: Registr
     with pytest.raises(Exception, match="text-generation"):
         generate_text(settings, registry)
     assert not list(tmp_path.iterdir())
+
+
+def test_many_texts_are_continued_side_by_side(story: str, registry: Registry) -> None:
+    """Each row of a table is what the pipeline writes for it alone; a prompt without room is cut, and its row told."""
+    settings = TextGenerationSettings(prompt="-", model=story, do_sample=False, max_new_tokens=12, candidates=0)
+    texts = [PROMPT, "It is", PROMPT * 3, "a", "The end." * 100]
+    cut: set[int] = set()
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        made = continue_texts(texts, settings, registry, model, Lane(background=True, on_cut=cut.update))
+    write = pipeline("text-generation", model=story, device="cpu")
+    expected = [write(text, do_sample=False, max_new_tokens=12) for text in texts[:4]]
+    assert made[:4] == expected
+    assert cut == {4}
+    assert made[4][0]["generated_text"].startswith(texts[4])
+
+
+def test_a_stopped_table_writes_no_more(story: str, registry: Registry) -> None:
+    """A stop ends all texts that are being written side by side."""
+    settings = TextGenerationSettings(prompt="-", model=story, max_new_tokens=100)
+    cancel = CancelToken()
+    cancel.cancel()
+    with registry.borrow(settings.spec(registry, TASK)) as model, pytest.raises(Cancelled):
+        continue_texts([PROMPT] * 3, settings, registry, model, Lane(cancel=cancel))
