@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import gradio as gr
-
 from core.atelier import Atelier
-from core.tasks.text.sampling import PRESETS, preset
 from core.tasks.text.text_generation import TASK, Continuation, Generation, Piece, TextGenerationSettings, generate_text
 from core.words import say
-from tabs._events import Endpoint, Visit, look_up
-from tabs._form import control, controls
-from tabs._language import word
+from tabs._events import Visit
+from tabs._form import control
+from tabs._generation_form import generation_controls
 from tabs.text._panel import Examples, TextTask, lay_out
 
 TITLE = "task.text_generation"
@@ -26,8 +23,8 @@ EXAMPLES = Examples(
         ["The old king was sad because"],
     ],
 )
-TOKENS_WITH_CANDIDATES = 300
-"""A page with more of them becomes slow; the JSON has them all."""
+NOTHING = "▯"
+"""Stands for a token that adds no whole character."""
 BRANCH = """
 element.addEventListener('click', (event) => {
   const chosen = event.target.closest('[data-branch]');
@@ -67,32 +64,10 @@ def _main() -> dict[str, Any]:
 
 
 def _more() -> dict[str, Any]:
-    choices = [(word(f"preset.{name}"), name) for name in PRESETS]
-    chosen = gr.Radio(choices, value="balanced", label=word("preset"), elem_id="text_generation-preset")
-    made = {
-        **controls(TextGenerationSettings, "do_sample", "temperature"),
-        **_relabelled("top_k", "top_k_sampling"),
-        **controls(TextGenerationSettings, "top_p", "min_p", "typical_p", "repetition_penalty"),
-        **_relabelled("no_repeat_ngram_size", "no_repeat_ngram_size_off"),
-        **controls(TextGenerationSettings, "min_new_tokens", "num_return_sequences"),
-        **_relabelled("num_beams", "num_beams_off"),
-        **controls(TextGenerationSettings, "length_penalty", "early_stopping", "seed"),
+    return {
+        **generation_controls(TextGenerationSettings, "text_generation"),
+        "candidates": control(TextGenerationSettings, "candidates"),
     }
-    made["stop"] = control(TextGenerationSettings, "stop", lines=2)
-    made["candidates"] = control(TextGenerationSettings, "candidates")
-    touched = [made[name] for name in preset("balanced")]
-    look_up(chosen.input, _apply, Endpoint("text_generation_preset", {"name": chosen}, touched, public=False))
-    return made
-
-
-def _relabelled(name: str, label: str) -> dict[str, Any]:
-    """Return a control whose name means something else in other tasks."""
-    return {name: control(TextGenerationSettings, name, label=word(f"field.{label}"))}
-
-
-def _apply(_: Visit, name: str) -> tuple[Any, ...]:
-    """Set the controls as the preset says."""
-    return tuple(preset(name).values())
 
 
 def _sketch(texts: Sequence[str], settings: TextGenerationSettings) -> str:
@@ -105,7 +80,7 @@ def _show(answer: Generation, settings: TextGenerationSettings, visit: Visit) ->
         "say.generation_speed",
         rate=f"{answer.tokens_per_second:,.1f}",
         first=f"{answer.first_token_seconds:.2f}",
-        count=sum(len(row.tokens) for row in answer.continuations),
+        count=sum(row.count for row in answer.continuations),
     )
     return rows + f'<p class="speed">{escape(visit.say(speed))}</p>'
 
@@ -120,10 +95,10 @@ def _end(row: Continuation, visit: Visit) -> str:
 
 
 def _pieces(row: Continuation) -> str:
-    """Draw each token with its candidates; a token that is no whole character is drawn with the next ones."""
-    if not all(token.candidates for token in row.tokens) or len(row.tokens) > TOKENS_WITH_CANDIDATES:
-        return escape(row.text)
-    return "".join(map(_piece, row.tokens))
+    """Draw each token with its candidates."""
+    if any(token.candidates for token in row.tokens):
+        return "".join(map(_piece, row.tokens))
+    return escape(row.text)
 
 
 def _piece(token: Piece) -> str:
@@ -134,10 +109,10 @@ def _piece(token: Piece) -> str:
     )
     return (
         f'<details class="piece" name="piece" data-text="{escape(token.text)}" style="--sure:{sure}">'
-        f"<summary>{escape(token.text)}</summary><ol>{candidates}</ol></details>"
+        f"<summary>{escape(token.text) or NOTHING}</summary><ol>{candidates}</ol></details>"
     )
 
 
 def _visible(text: str) -> str:
     """Show what cannot be seen: spaces and line breaks."""
-    return text.replace(" ", "·").replace("\n", "⏎") or "∅"
+    return text.replace(" ", "·").replace("\n", "⏎") or NOTHING

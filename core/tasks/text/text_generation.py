@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core import fields
@@ -18,10 +18,14 @@ from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
 from core.tasks.text.sampling import GenerationOptions
 from core.tasks.text.seeds import drawn
-from core.tasks.text.writing import Told, tokens_per_second, write, write_many
+from core.tasks.text.writing import UNFINISHED, Told, tokens_per_second, write, write_many
 from core.words import Sentence, say
 
 TASK = "text-generation"
+CONTEXT = 4
+"""Tokens of the prompt that the first one is decoded with; they hold its last character, which takes up to four."""
+MOST_PIECES = 300
+"""A page with more of them becomes slow."""
 TEXTS_TOGETHER = 16
 """Rows of a table that are written side by side: a visitor's text that joins them waits for their step, too."""
 
@@ -37,16 +41,21 @@ class TextGenerationSettings(GenerationOptions):
 
 @dataclass(frozen=True)
 class Continuation:
-    """What one row wrote, its tokens as texts, and why it ended: "eos", "stop" or "length"."""
+    """What one row wrote, why it ended ("eos", "stop" or "length"), how many tokens it has, and these as texts."""
 
     text: str
-    tokens: tuple[Piece, ...]
     reason: str
+    count: int
+    tokens: tuple[Piece, ...]
+    """Nothing where there are more than MOST_PIECES."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One token as text, its probability, and the candidates (text, probability) in its place."""
+    """What one token adds to the text, its probability, and the candidates (text, probability) in its place.
+
+    A token that begins a character of several tokens adds nothing; the one that ends it adds it whole.
+    """
 
     text: str
     probability: float
@@ -81,7 +90,8 @@ def generate_text(
         ids, notes = _prompt(settings.prompt, settings, model)
         request = Request(ids, settings, seed, lane.cancel or CancelToken())
         written = write(request, registry, model, told)
-        rows = tuple(_continuation(model, row, why) for row, why in zip(written.rows, written.reasons, strict=True))
+        pairs = zip(written.rows, written.reasons, strict=True)
+        rows = tuple(_continuation(model, ids, row, why) for row, why in pairs)
         provenance = model.provenance(time.perf_counter() - started, seed if settings.do_sample else None)
     speed = tokens_per_second(written)
     return Generation(settings.prompt, rows, written.first_token_seconds, speed, with_notes(provenance, notes), notes)
@@ -100,8 +110,8 @@ def continue_texts(
         written += write_many(requests[first : first + TEXTS_TOGETHER], registry, model)
     if lane.on_cut:
         lane.on_cut(place for place, (_, notes) in enumerate(prompts) if notes)
-    rows = [_continuation(model, one.rows[0], one.reasons[0]).text for one in written]
-    return [[{"generated_text": text + row}] for text, row in zip(texts, rows, strict=True)]
+    rows = (model.tokenizer.decode([token.id for token in one.rows[0]], skip_special_tokens=True) for one in written)
+    return [[{"generated_text": text + str(row)}] for text, row in zip(texts, rows, strict=True)]
 
 
 def _prompt(
@@ -118,15 +128,35 @@ def _prompt(
     return ids[-room:], (say("say.prompt_cut", read=room, length=len(ids)),)
 
 
-def _continuation(model: LoadedModel, tokens: Sequence[Token], reason: str) -> Continuation:
+def _continuation(model: LoadedModel, prompt: Sequence[int], tokens: Sequence[Token], reason: str) -> Continuation:
     text = str(model.tokenizer.decode([token.id for token in tokens], skip_special_tokens=True))
-    return Continuation(text, tuple(_piece(model, token) for token in tokens), reason)
+    if len(tokens) > MOST_PIECES:
+        return Continuation(text, reason, len(tokens), ())
+    return Continuation(text, reason, len(tokens), tuple(_pieces(model, prompt[-CONTEXT:], tokens)))
 
 
-def _piece(model: LoadedModel, token: Token) -> Piece:
-    candidates = tuple((_text(model, id_), chance) for id_, chance in token.candidates)
-    return Piece(_text(model, token.id), token.probability, candidates)
+def _pieces(model: LoadedModel, prompt: Sequence[int], tokens: Sequence[Token]) -> Iterator[Piece]:
+    """Decode each token behind the last whole characters before it."""
+    ids = [*prompt, *(token.id for token in tokens)]
+    start, known = 0, len(prompt)
+    for place, token in enumerate(tokens, start=known):
+        piece = _piece(model, ids[start:place], token)
+        yield piece
+        if piece.text:
+            start, known = known, place + 1
 
 
-def _text(model: LoadedModel, id_: int) -> str:
-    return str(model.tokenizer.decode([id_]))
+def _piece(model: LoadedModel, before: Sequence[int], token: Token) -> Piece:
+    old = _text(model, before)
+
+    def added(id_: int) -> str:
+        new = _text(model, [*before, id_])
+        return new[len(old) :] if new.startswith(old) else ""
+
+    candidates = tuple((added(id_), chance) for id_, chance in token.candidates)
+    return Piece(added(token.id), token.probability, candidates)
+
+
+def _text(model: LoadedModel, ids: Sequence[int]) -> str:
+    """Decode up to the last whole character."""
+    return str(model.tokenizer.decode(ids)).rstrip(UNFINISHED)

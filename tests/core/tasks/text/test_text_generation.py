@@ -11,12 +11,20 @@ import pytest
 import torch
 from transformers import pipeline
 
+from core.decoding import Token
 from core.errors import Cancelled, InvalidInput
 from core.events import CancelToken
 from core.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import arguments
-from core.tasks.text.text_generation import TASK, TextGenerationSettings, continue_texts, generate_text
+from core.tasks.text.text_generation import (
+    MOST_PIECES,
+    TASK,
+    TextGenerationSettings,
+    _continuation,
+    continue_texts,
+    generate_text,
+)
 from tests.fakes.models import tiny_llama
 
 PROMPT = "Once upon a time"
@@ -73,6 +81,25 @@ def test_every_token_has_its_candidates(story: str, registry: Registry) -> None:
     (row,) = generate_text(settings, registry).continuations
     assert len(row.tokens) == 12
     assert all(len(token.candidates) == 4 and token.candidates[0][1] == token.probability for token in row.tokens)
+
+
+def test_pieces_are_whole_characters(story: str, registry: Registry) -> None:
+    """Of a character of several tokens the last one has all; the pieces together are the text."""
+    text = " é🎬 and 한국어."
+    with registry.borrow(registry.resolve(story, TASK)) as model:
+        ids, prompt = (model.tokenizer(one, add_special_tokens=False)["input_ids"] for one in (text, PROMPT))
+        row = _continuation(model, prompt, [Token(id_, 0.5, ((id_, 0.5),)) for id_ in ids], "eos")
+    assert len(ids) > len(text)
+    assert row.text == "".join(piece.text for piece in row.tokens) == text
+    assert all(piece.candidates == ((piece.text, 0.5),) for piece in row.tokens)
+    assert "\ufffd" not in row.text
+
+
+def test_a_very_long_text_has_no_pieces(story: str, registry: Registry) -> None:
+    """Beyond a limit tokens are only counted: a page with thousands of lists would be slow."""
+    with registry.borrow(registry.resolve(story, TASK)) as model:
+        row = _continuation(model, [5], [Token(6, 0.5)] * (MOST_PIECES + 1), "length")
+    assert (row.count, row.tokens) == (MOST_PIECES + 1, ())
 
 
 @pytest.mark.parametrize("beams", [1, 4])

@@ -1,0 +1,98 @@
+"""The Generate panel in a browser: a text grows, can be stopped, and goes on from another candidate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.words import dictionary, say
+from tests.browser.steps import PATIENCE, expect_answer, expect_dialog, open_tab, press_run, text_box
+from tests.fakes.models import tiny_llama
+from tests.serving import Served
+
+NAME = "text_generation"
+WORDS = dictionary("en")
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give a tiny causal language model."""
+    return str(tiny_llama(tmp_path_factory.mktemp("model") / "llama"))
+
+
+@pytest.fixture
+def panel(page: Page, story: str) -> Page:
+    """Open the panel with the tiny model and a prompt."""
+    page.reload()
+    open_tab(page, f"task.{NAME}")
+    model = page.locator(f"#{NAME}-model input")
+    model.fill(story)
+    model.press("Enter")
+    text_box(page, NAME, "prompt").fill("Once")
+    return page
+
+
+def test_a_candidate_leads_another_way(panel: Page) -> None:
+    """A token opens its candidates; a click on one makes it the end of the prompt, and the text goes on from there."""
+    press_run(panel, NAME)
+    view = expect_answer(panel, NAME)
+    pieces = view.locator("details.piece")
+    kept = "".join(str(pieces.nth(place).get_attribute("data-text")) for place in range(2))
+    pieces.nth(2).locator("summary").click()
+    chosen = pieces.nth(2).locator("button").last
+    expect(chosen).to_be_visible()
+    branch = str(chosen.get_attribute("data-branch"))
+    chosen.click()
+    expect(view.locator(".prompt")).to_have_text("Once" + kept + branch, use_inner_text=False, timeout=PATIENCE)
+    expect(text_box(panel, NAME, "prompt")).to_have_value("Once" + kept + branch)
+    expect_answer(panel, NAME)
+
+
+def test_a_preset_moves_the_controls(panel: Page) -> None:
+    """Choosing a preset sets the settings that it names, where everybody sees them."""
+    panel.locator(f"#{NAME}-more").get_by_role("button").first.click()
+    panel.get_by_label(WORDS["page.preset.creative"]).check()
+    top_k = panel.get_by_label(WORDS["page.field.top_k_sampling"])
+    expect(top_k).to_have_value("0")
+    panel.get_by_label(WORDS["page.preset.balanced"]).check()
+    expect(top_k).to_have_value("50")
+
+
+def test_contradictions_are_a_sentence(panel: Page) -> None:
+    """Settings that cannot be together are refused in words, and nothing that was typed is lost."""
+    panel.locator(f"#{NAME}-more").get_by_role("button").first.click()
+    panel.get_by_label(WORDS["page.field.early_stopping"]).check()
+    press_run(panel, NAME)
+    expect_dialog(panel, str(say("error.early_stopping_needs_beams")))
+    expect(text_box(panel, NAME, "prompt")).to_have_value("Once")
+
+
+def test_a_growing_text_is_seen_and_stopped(panel: Page, served: Served) -> None:
+    """The text is there before it is whole; Stop frees the model, long before the last token."""
+    panel.locator(f"#{NAME}-more").get_by_role("button").first.click()
+    for field in ("max_new_tokens", "min_new_tokens"):
+        panel.get_by_label(WORDS[f"page.field.{field}"]).fill("250")
+    panel.get_by_label(re.compile(re.escape(WORDS["page.field.num_return_sequences"]))).first.fill("8")
+    press_run(panel, NAME)
+    view = panel.locator(f"#{NAME}-view")
+    expect(view.locator(".answer").first).to_be_visible(timeout=PATIENCE)
+    panel.locator(f"#{NAME}-stop").click()
+    _until(lambda: _borrowers(served) == 0)
+
+
+def _borrowers(served: Served) -> int:
+    answer = httpx.post(f"{served.address}/gradio_api/run/models_ledger", json={"data": []}, timeout=60).json()
+    return sum(row["borrowed"] for row in answer["data"][1]["models"])
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    import time
+
+    end = time.monotonic() + PATIENCE / 1000
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
