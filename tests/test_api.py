@@ -20,6 +20,7 @@ from tests.fakes.models import tiny_bert
 from tests.serving import Served
 
 OPTIONS = ("device", "dtype", "attention", "attention_slicing", "quantisation")
+LANGUAGES = ("source_language", "target_language")
 TASK_ENDPOINTS = {
     "/text_classification": ("text", "model", "top_k", "function_to_apply"),
     "/zero_shot_classification": ("text", "labels", "model", "multi_label", "hypothesis_template"),
@@ -58,13 +59,14 @@ TASK_ENDPOINTS = {
     ),
     "/fill_mask": ("text", "model", "top_k", "targets"),
     "/summarization": ("text", "sentences", "model", "min_length", "max_length", "num_beams", "no_repeat_ngram_size"),
+    "/translation": ("text", *LANGUAGES, "model", "num_beams", "max_new_tokens"),
     "/feature_extraction": ("text", "query", "model", "pooling", "normalize"),
     "/attention": ("text", "layer", "head", "model", "text_pair"),
 }
 """The field's task names, with the field's parameter names; the wishes about device and dtype follow."""
 
 OTHER_ENDPOINTS = {
-    "/text_batch": ("file", "column", "task", "model", "labels", "question", *OPTIONS),
+    "/text_batch": ("file", "column", "task", "model", "labels", "question", *LANGUAGES, *OPTIONS),
     "/text_batch_job": ("job",),
     "/text_batch_stop": ("job",),
     "/models_ledger": (),

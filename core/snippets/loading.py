@@ -8,6 +8,8 @@ from core.catalogue import STARTER_BASE
 from core.snippets.origin import Origin, Place
 from core.snippets.source import Code, call, code, literal
 from core.tasks.text.chat_prompt import ChatPrompt
+from core.tasks.text.direction import Direction
+from core.tasks.text.translation import Pair
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Plan:
     """The tokens that a gap was filled from, by their names; empty = all."""
     chat: ChatPrompt | None = None
     """What a model of this machine was given of a conversation."""
+    direction: Direction | None = None
+    """From which language into which, as the model was told."""
+    pairs: tuple[Pair, ...] = ()
+    """The sentences that were translated."""
 
     @property
     def plain(self) -> bool:

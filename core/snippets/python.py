@@ -19,6 +19,7 @@ from core.snippets.question_answering import question_answering
 from core.snippets.source import Code, code, source
 from core.snippets.summarization import summarization
 from core.snippets.text_generation import text_generation
+from core.snippets.translation import translation
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.summarization import CUTS
 
@@ -35,6 +36,7 @@ WRITERS: Mapping[str, Writer] = {
     "fill-mask": fill_mask,
     "attention": attention,
     "text-generation": text_generation,
+    "translation": translation,
     "chat": chat,
 }
 
@@ -72,4 +74,6 @@ def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
         part=getattr(answer, "part", None),
         targets=getattr(answer, "targets", ()),
         chat=getattr(answer, "given", None),
+        direction=getattr(answer, "direction", None),
+        pairs=getattr(answer, "pairs", ()),
     )

@@ -46,11 +46,16 @@ def source(*pieces: Code) -> str:
 
 
 def source_of(module: ModuleType) -> Code:
-    """Copy a module that needs nothing but the standard library; its docstring's first line becomes a comment."""
+    """Copy a module that needs the standard library alone, or others that are copied, too.
+
+    Its docstring's first line becomes a comment.
+    """
     text = inspect.getsource(module)
     body = ast.parse(text).body[1:]
     first = next(node for node in body if not isinstance(node, ast.Import | ast.ImportFrom))
-    imports = frozenset(name for node in body for name in _imports(node) if not name.startswith("__future__"))
+    imports = frozenset(
+        name for node in body for name in _imports(node) if not name.startswith(("__future__", "core."))
+    )
     title = (inspect.getdoc(module) or "").partition("\n")[0]
     return Code(imports, (f"# {title}", *text.rstrip().split("\n")[first.lineno - 1 :]))
 

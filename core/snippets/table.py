@@ -17,11 +17,14 @@ from core.snippets.panel import fenced
 from core.snippets.python import WRITERS
 from core.snippets.source import Code, RowCode, call, code, literal, source
 from core.snippets.summarization import summary_of_row
+from core.snippets.translation import translation_of_row
 from core.tables import Layout
 from core.tasks.text.options import WISHES, ModelOptions
 
 ONE_CELL = "\x1f"
 """A delimiter that no text holds, where a line is one cell."""
+ASKED = ("labels", "question", "source_language", "target_language")
+"""What /text_batch takes for some of its tasks."""
 FORWARD = "with torch.inference_mode():"
 """The line above a forward pass."""
 ROW_INPUTS = {
@@ -30,6 +33,7 @@ ROW_INPUTS = {
     "token-classification": "text",
     "question-answering": "context",
     "summarization": "text",
+    "translation": "text",
     "fill-mask": "text",
     "feature-extraction": "text",
 }
@@ -38,6 +42,7 @@ ROW_WRITERS: Mapping[str, Callable[[Any, Plan], RowCode]] = {
     "summarization": summary_of_row,
     "feature-extraction": vector_of_row,
     "fill-mask": filled_row,
+    "translation": translation_of_row,
 }
 """Tasks whose code for any text is another than that for one; the others' differs in the text only."""
 
@@ -58,12 +63,12 @@ class TableJob:
 
 
 def table_parameters(settings: ModelOptions) -> dict[str, Any]:
-    """Return what /text_batch was asked besides file and column; of labels, question and wishes what is not usual.
+    """Return what /text_batch was asked besides file and column; of a task's own fields and wishes what is not usual.
 
     The model is always told: the endpoint's own default belongs to its first task.
     """
     usual = {one.name: one.default for one in fields(settings)}
-    told = {name: getattr(settings, name) for name in ("task", "model", "labels", "question", *WISHES)}
+    told = {name: getattr(settings, name) for name in ("task", "model", *ASKED, *WISHES)}
     return {name: value for name, value in told.items() if name in {"task", "model"} or value != usual[name]}
 
 

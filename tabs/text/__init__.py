@@ -18,6 +18,7 @@ from tabs.text import (
     generation,
     question_answering,
     summarization,
+    translation,
     zero_shot,
 )
 
@@ -31,6 +32,7 @@ PANELS = (
     fill_mask,
     generation,
     summarization,
+    translation,
     embeddings,
     attention,
 )

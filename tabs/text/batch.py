@@ -20,9 +20,17 @@ from tabs._events import Endpoint, Visit, follow, look_up
 from tabs._form import control
 from tabs._language import word
 from tabs.text._batch_view import Shown, nothing_yet, owner_of, watch
+from tabs.text._languages import language_control
 
 TITLE = "task.text_batch"
 API_NAME = "text_batch"
+FIELDS = {
+    "labels": "zero-shot-classification",
+    "question": "question-answering",
+    "source_language": "translation",
+    "target_language": "translation",
+}
+"""What only one task asks for."""
 SAMPLE = PROJECT / "assets" / "samples" / "reviews.csv"
 
 
@@ -107,7 +115,7 @@ def _wire_form(inputs: dict[str, Any]) -> None:
     """Let the upload fill the columns, and the task its models and fields."""
     file, task = inputs["file"], inputs["task"]
     look_up(file.change, _columns, Endpoint("text_batch_columns", {"file": file}, [inputs["column"]], public=False))
-    fields = [inputs[name] for name in ("model", "labels", "question")]
+    fields = [inputs[name] for name in ("model", *FIELDS)]
     look_up(task.change, _fields, Endpoint("text_batch_fields", {"task": task}, fields, public=False))
 
 
@@ -119,13 +127,12 @@ def _columns(_: Visit, file: str | None) -> Any:
     return gr.Dropdown(choices=list(head.columns), value=head.text_column)
 
 
-def _fields(_: Visit, task: str) -> tuple[Any, Any, Any]:
+def _fields(_: Visit, task: str) -> tuple[Any, ...]:
     """Offer the models of the chosen task, and the fields it needs."""
     name = find_task(task).name
     return (
         gr.Dropdown(choices=model_choices(name), value=TASKS[name].starter),
-        gr.Textbox(visible=name == "zero-shot-classification"),
-        gr.Textbox(visible=name == "question-answering"),
+        *(gr.update(visible=name == needed) for needed in FIELDS.values()),
     )
 
 
@@ -158,6 +165,10 @@ def _inputs() -> dict[str, Any]:
         ),
         "labels": control(TextBatchSettings, "labels", visible=False, elem_id=f"{API_NAME}-labels"),
         "question": control(TextBatchSettings, "question", visible=False, elem_id=f"{API_NAME}-question"),
+        **{
+            name: language_control(name, visible=False, elem_id=f"{API_NAME}-{name}")
+            for name in ("source_language", "target_language")
+        },
     }
 
 

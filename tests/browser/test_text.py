@@ -43,6 +43,7 @@ SHOWN = (
     Panel("fill_mask", "text", ".bars li:first-child .bar-label", ""),
     Panel("text_generation", "prompt", ".answer", "dragon"),
     Panel("summarization", "text", ".answer", "bridge"),
+    Panel("translation", "text", ".answer", "Où"),
     Panel("feature_extraction", "text", "table >> nth=0", "Stock prices fell on Monday."),
     Panel("attention", "text", "table.heat", "animal"),
 )

@@ -36,9 +36,11 @@ from core.tasks.text.summarization import SummarizationSettings, summarize
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 from core.tasks.text.text_generation import TextGenerationSettings, generate_text
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
+from core.tasks.text.translation import TranslationSettings, translate
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_zero_shot
 from core.words import say
 from tests.fakes.models import tiny_bert, tiny_llama, tiny_t5
+from tests.fakes.translators import tiny_m2m, tiny_marian, tiny_marian_of_targets, tiny_nllb
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft asks
 
@@ -61,6 +63,7 @@ SKILLS = {
     "attention": (AttentionSettings, map_attention),
     "fill-mask": (FillMaskSettings, fill_masks),
     "text-generation": (TextGenerationSettings, generate_text),
+    "translation": (TranslationSettings, translate),
 }
 FAKES = {
     "text-classification": "sequence-classification",
@@ -126,6 +129,20 @@ CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("fill-mask", {"text": "The [MASK] was [MASK], not bad.", "top_k": 3, "targets": "Film, good, doghouse"}),
     ("fill-mask", {"text": f"{LONG_STORY} The town paints it [MASK] again. {LONG_STORY}"}),
 )
+CASES += tuple(
+    ("translation", {"model": model, **values})
+    for model, values in (
+        ("marian", {"text": "Where is the station?"}),
+        ("marian", {"text": f'# News\n\n{STORY}\n  - Dr. {{Lee}} agreed.  "Twice"!\n', "num_beams": 1}),
+        ("marian", {"text": f"A letter that was wrapped\nat its {'long ' * 30}lines, as it\nwas. Bye.\n\n1, 2"}),
+        ("marian", {"text": "1, 2, 3\n"}),
+        ("nllb", {"text": STORY, "source_language": "en", "target_language": "zh-TW", "max_new_tokens": 6}),
+        ("m2m", {"text": "A cat.", "source_language": "English", "target_language": "ko"}),
+        ("targets", {"text": "A cat. No!", "target_language": "fr"}),
+        ("t5", {"text": "A cat. No!", "source_language": "en", "target_language": "de", "max_new_tokens": 9}),
+    )
+)
+STANDARD = {"collections.abc", "dataclasses", "importlib.metadata", "json", "math", "re"}
 LONG_CASE = ("token-classification", {"text": f"{ENTITIES} " * 80, "stride": 32})
 """Here the pipeline's windows and ours may differ a little."""
 
@@ -170,6 +187,10 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     own = {
         "llama": str(tiny_llama(folder / "llama")),
         "t5": str(tiny_t5(folder / "t5", starter_base_folder())),
+        "marian": str(tiny_marian(folder / "marian")),
+        "nllb": str(tiny_nllb(folder / "nllb")),
+        "m2m": str(tiny_m2m(folder / "m2m")),
+        "targets": str(tiny_marian_of_targets(folder / "targets")),
         "adapter": str(adapter_of_three_labels(folder / "adapter")),
     }
     return {**named, **tiny, **encoder, **own}
@@ -258,7 +279,7 @@ def test_python_needs_no_atelier(asked: list[Asked]) -> None:
             for node in ast.walk(ast.parse(one.python))
             if isinstance(node, ast.Import | ast.ImportFrom)
         }
-        assert imported <= {"json", "re", "torch", "transformers", "peft", "importlib.metadata"}
+        assert imported <= {*STANDARD, "torch", "transformers", "peft"}
 
 
 def test_long_text_finds_the_same_entities(asked: list[Asked], printed: list[str]) -> None:
@@ -482,7 +503,7 @@ def test_curl_gets_our_result(app_url: str, asked: list[Asked]) -> None:
     assert "text_classification" in served
     for name in served:
         one = first[name]
-        snippet = curl_snippet(name, given(one.task, one.settings), app_url)
+        snippet = curl_snippet(name, given(one.task, one.settings, one.answer.provenance.seed), app_url)
         assert_same(one.answer.result, json.loads(run(["bash", "-c", snippet])))
 
 

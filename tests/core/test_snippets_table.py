@@ -28,6 +28,7 @@ from core.tasks.text.batch import TextBatchSettings
 from core.tasks.text.encoder import Lane
 from core.tasks.text.row_tasks import ROW_TASKS
 from tests.fakes.models import tiny_bert, tiny_t5
+from tests.fakes.translators import tiny_marian, tiny_nllb
 from tests.serving import serve
 
 STORY = "The old bridge was built in Porto. It was designed by Dr. Duarte in 1886. The town paints it green. "
@@ -74,6 +75,8 @@ def registry() -> Registry:
     [
         ("summarization", "starter/embeddings", False),
         ("summarization", "t5", False),
+        ("translation", "marian", False),
+        ("translation", "nllb", False),
         ("feature-extraction", "starter/embeddings", False),
         ("feature-extraction", "starter/sentiment", True),
     ],
@@ -82,8 +85,10 @@ def test_python_gives_the_rows_of_the_batch(
     tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch, task: str, model: str, mixed: bool
 ) -> None:
     """Summaries and vectors of any text are those that the batch writes, be it long, short, Chinese or of one word."""
-    name = str(tiny_t5(tmp_path / "t5", starter_base_folder())) if model == "t5" else model
-    settings = TextBatchSettings(file="texts.csv", column="text", task=task, model=name, dtype="float32", device="cpu")
+    name = _model(model, tmp_path)
+    languages = {"source_language": "en", "target_language": "fr"} if model == "nllb" else {}
+    ran_by = {"model": name, "dtype": "float32", "device": "cpu", **languages}
+    settings = TextBatchSettings(file="texts.csv", column="text", task=task, **ran_by)
     write_csv(tmp_path / "texts.csv", ["text"], [{"text": text} for text in TEXTS])
     with registry.borrow(settings.spec(registry, task)) as borrowed:
         ready = replace(borrowed, placement=replace(borrowed.placement, mixed_tables=mixed))
@@ -98,7 +103,7 @@ def test_python_gives_the_rows_of_the_batch(
     rows = read_table(tmp_path / "result.csv").rows
     found = [json.loads(row["result"]) for row in rows if row["result"]]
     assert [bool(row["result"]) for row in rows] == [bool(text.strip()) for text in TEXTS]
-    if task == "summarization":
+    if task != "feature-extraction":
         assert found == expected
     else:
         for mine, theirs in zip(found, expected, strict=True):
@@ -140,6 +145,14 @@ def _flat(result: Any) -> list[dict[str, Any]]:
     if not isinstance(result, list):
         return []
     return [one for part in result for one in (part if isinstance(part, list) else [part])]
+
+
+def _model(name: str, folder: Path) -> str:
+    """Return a starter's name, or the folder of a tiny model."""
+    if name == "t5":
+        return str(tiny_t5(folder / "t5", starter_base_folder()))
+    makers = {"marian": tiny_marian, "nllb": tiny_nllb}
+    return str(makers[name](folder / name)) if name in makers else name
 
 
 def test_only_the_model_runs_under_autocast() -> None:

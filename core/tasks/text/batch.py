@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.catalogue import find_task
+from core.catalogue import find_task, languages_in
 from core.errors import AtelierError, HubError, InvalidInput, ModelError
 from core.events import Progress
 from core.fields import choice, text
@@ -52,6 +52,8 @@ class TextBatchSettings(ModelOptions):
     task: str = choice("text-classification", tuple(ROW_TASKS))
     labels: str = text(limit=5_000, optional=True)
     question: str = text(limit=1_000, optional=True)
+    source_language: str = text(limit=40, optional=True)
+    target_language: str = text(limit=40, optional=True)
 
     @property
     def file_name(self) -> str:
@@ -60,6 +62,8 @@ class TextBatchSettings(ModelOptions):
 
     def __post_init__(self) -> None:
         """Read old task names, then refuse what lies outside the limits or lacks its partner."""
+        for name, value in _languages(self.task).items():
+            object.__setattr__(self, name, getattr(self, name) or value)
         object.__setattr__(self, "task", find_task(self.task).name)
         super().__post_init__()
         if self.task == "zero-shot-classification" and not self.labels.strip():
@@ -71,6 +75,11 @@ class TextBatchSettings(ModelOptions):
     def row_settings(self) -> Any:
         """Return the settings of one row's task; raises InvalidInput for what that task refuses, 51 labels say."""
         return ROW_TASKS[self.task].settings(self)
+
+
+def _languages(task: str) -> dict[str, str]:
+    """Return the settings that an old task name such as translation_en_to_fr tells."""
+    return dict(zip(("source_language", "target_language"), languages_in(task) or (), strict=False))
 
 
 def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -> None:
@@ -87,6 +96,7 @@ def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -
     lane = Lane(background=True, exact=settings.dtype != "auto", cancel=job.cancel, report=job.report)
     try:
         with borrow(registry, settings.spec(registry, settings.task), _longest(texts), lane) as model:
+            ROW_TASKS[settings.task].check(settings.row_settings(), model)
             worker = _Worker(job, settings, column, registry, model, lane)
             _work_through(job, worker, table, texts)
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from core.tasks.text.sentences import Span, split_sentences
 
-_MARKER = re.compile(r"(?:(?:[-*•‣◦·–—+>#|]+|\[[ xX]?\]|\d{1,3}[.)]|[A-Za-z][.)])[ \t]+)+")
+_MARKER = re.compile(r"(?:(?:[-*•‣◦·–—+>#|]+|\[[ xX]?\]|\d{1,3}[.)]|[A-Za-z]\))[ \t]+)+")
 """What a line of a list, a quotation or a heading begins with."""
 _ADDRESS = re.compile(r"\S+://\S+|\S+@\S+\.\w+")
 _LINE = re.compile(r"[^\s][^\r\n]*")
@@ -24,7 +24,7 @@ def translatable(text: str) -> list[Span]:
 def _with_words(text: str) -> Iterator[Span]:
     for sentence in split_sentences(text):
         for span in _without_addresses(text, sentence):
-            first_of_line = not text[: span.start].rpartition("\n")[2].strip()
+            first_of_line = not text[text.rfind("\n", 0, span.start) + 1 : span.start].strip()
             marker = _MARKER.match(text, span.start, span.end) if first_of_line else None
             yield Span(marker.end() if marker else span.start, span.end)
 

@@ -17,6 +17,7 @@ from core.tasks.text.question_answering import QuestionAnsweringSettings, answer
 from core.tasks.text.summarization import SummarizationSettings, summarize_texts
 from core.tasks.text.text_classification import TextClassificationSettings, classify_texts
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens_of_texts
+from core.tasks.text.translation import TranslationSettings, require_direction, translate_texts
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_texts_zero_shot
 
 UNUSED = "-"
@@ -40,6 +41,8 @@ class RowTask:
     categories: Callable[[Any], Sequence[str]]
     longest: Callable[[LoadedModel], int] = lambda model: model.max_length
     """Tokens that it reads of a text, or of each sentence, at most."""
+    check: Callable[[Any, LoadedModel], None] = lambda _, __: None
+    """(settings of a row, model) → nothing; raises in words what would fail every row."""
 
 
 def _options(settings: Any) -> dict[str, Any]:
@@ -70,6 +73,11 @@ def _summarization(batch: Any) -> SummarizationSettings:
 
 def _fill_mask(batch: Any) -> FillMaskSettings:
     return FillMaskSettings(text=UNUSED, top_k=1, **_options(batch))
+
+
+def _translation(batch: Any) -> TranslationSettings:
+    languages = {"source_language": batch.source_language, "target_language": batch.target_language}
+    return TranslationSettings(text=UNUSED, **languages, **_options(batch))
 
 
 def _feature_extraction(batch: Any) -> FeatureExtractionSettings:
@@ -112,6 +120,10 @@ def _filled(result: list[Any]) -> dict[str, Any]:
     return {"word": ", ".join(_words(result)), "score": round(score, 6)}
 
 
+def _translated(result: list[dict[str, str]]) -> dict[str, Any]:
+    return {"translation": result[0]["translation_text"]}
+
+
 def _nothing_to_count(_: Any) -> Sequence[str]:
     return ()
 
@@ -145,6 +157,9 @@ ROW_TASKS: Mapping[str, RowTask] = {
     "question-answering": RowTask(_question, answer_in_texts, ("answer", "score"), _answer_cells, _answered),
     "summarization": RowTask(
         _summarization, summarize_texts, ("summary",), _summary, _nothing_to_count, _longest_of_encoder
+    ),
+    "translation": RowTask(
+        _translation, translate_texts, ("translation",), _translated, _nothing_to_count, check=require_direction
     ),
     "fill-mask": RowTask(_fill_mask, fill_masks_of_texts, ("word", "score"), _filled, _words),
     "feature-extraction": RowTask(

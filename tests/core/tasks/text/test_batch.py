@@ -41,6 +41,8 @@ from core.tasks.text.fill_mask import FillMaskSettings, fill_masks
 from core.tasks.text.pooling import SENTENCE_CONFIG
 from core.tasks.text.row_tasks import ROW_TASKS
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
+from core.tasks.text.translation import TranslationSettings, translate
+from tests.fakes.translators import tiny_nllb
 
 TEXTS = ("a good film", "", "bad !", "the plot was awful and never great", "   ", "good")
 
@@ -536,3 +538,29 @@ def test_a_wrong_column_is_refused_before_the_model_loads(job: Job, tmp_path: Pa
     never: Any = SimpleNamespace()
     with pytest.raises(BadFile, match="text"):
         run_batch(job, TextBatchSettings(file=table(tmp_path, ["a"]), column="Texte"), never)
+
+
+def test_a_table_is_translated(job: Job, tmp_path: Path, registry: Registry) -> None:
+    """Each row has the translation of its text alone; the old task name tells the languages."""
+    model = str(tiny_nllb(tmp_path / "nllb"))
+    texts = ("A cat. No!", "", "How are you?\n- Fine.", "12")
+    file = table(tmp_path, texts, id="7")
+    settings = TextBatchSettings(file=file, column="text", model=model, task="translation_en_to_fr")
+    assert (settings.task, settings.source_language, settings.target_language) == ("translation", "en", "fr")
+    run_batch(job, settings, registry)
+    rows = done(job)
+    assert [row["status"] for row in rows] == ["ok", "blank", "ok", "ok"]
+    for row in (row for row in rows if row["status"] == "ok"):
+        alone = TranslationSettings(text=row["text"], model=model, source_language="en", target_language="fr")
+        assert row["translation"] == translate(alone, registry).translation_text
+
+
+def test_languages_that_are_missing_are_asked_for_once(job: Job, tmp_path: Path, registry: Registry) -> None:
+    """A model of several languages refuses the whole table before its first row; languages told twice stay as told."""
+    model = str(tiny_nllb(tmp_path / "nllb"))
+    settings = TextBatchSettings(file=table(tmp_path, TEXTS), column="text", model=model, task="translation")
+    with pytest.raises(InvalidInput, match="source_language"):
+        run_batch(job, settings, registry)
+    assert not read_rows(job.result_folder)
+    told = replace(settings, task="translation_en_to_fr", target_language="de")
+    assert (told.source_language, told.target_language) == ("en", "de")

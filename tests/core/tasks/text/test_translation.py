@@ -224,7 +224,9 @@ def test_t5_is_told_in_words(models: dict[str, str], registry: Registry) -> None
 
 def test_a_t5_without_directions_is_told_in_the_usual_words(models: dict[str, str], registry: Registry) -> None:
     """Where the files name no prefix, languages that are asked for are told as T5 has learned it."""
-    answer = translate(asked(models["plain-t5"], source_language="en", target_language="ro", max_new_tokens=6), registry)
+    answer = translate(
+        asked(models["plain-t5"], source_language="en", target_language="ro", max_new_tokens=6), registry
+    )
     texts = [f"translate English to Romanian: {one}" for one in SENTENCES]
     assert translations(answer) == plainly(models["plain-t5"], texts, max_new_tokens=6)
 
