@@ -33,8 +33,8 @@ STORY_PASSES = 7
 TALE_PASSES = 4
 """The old tales are read in the first passes only: they bring words, the stories bring the manner.
 
-The shipped weights were planned for 13 and 5 passes (4,940 steps), and shortened on the way: up to about step 1,300 their
-learning rate followed the longer cosine.
+The shipped weights were planned for 13 and 5 passes (4,940 steps), and shortened on the way: up to about step 1,300
+their learning rate followed the longer cosine.
 """
 SAMPLE_SEEDS = (1, 2, 3, 4, 5)
 

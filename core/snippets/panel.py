@@ -26,19 +26,24 @@ def snippets_markdown(
     without Atelier.
     """
     python = python_snippet(task, settings, answer)
-    curl = curl_snippet(task.replace("-", "_"), given(task, settings), base_url, user=user)
+    curl = curl_snippet(task.replace("-", "_"), given(task, settings, answer.provenance.seed), base_url, user=user)
     blocks = [fenced(python, "python"), fenced(curl, "bash")]
     if isinstance(settings, ChatSettings) and is_remote(settings.model):
         blocks.append(fenced(curl_elsewhere(settings, answer.provenance), "bash"))
     return "\n\n".join(blocks)
 
 
-def given(task: str, settings: ModelOptions) -> dict[str, Any]:
-    """Return the parameters that differ from the endpoint's defaults, the input itself first; a starter is one."""
+def given(task: str, settings: ModelOptions, seed: int | None = None) -> dict[str, Any]:
+    """Return the parameters that differ from the endpoint's defaults, the input itself first; a starter is one.
+
+    `seed` is what the result was drawn with, where the settings left it to chance.
+    """
     usual = {field.name: _default(field) for field in fields(settings)}
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     asked = {name: value for name, value in values.items() if usual[name] is MISSING}
     chosen = {name: value for name, value in values.items() if name not in asked and value != usual[name]}
+    if seed is not None:
+        chosen["seed"] = seed
     if chosen.get("model") == find_task(task).starter:
         del chosen["model"]
     return asked | chosen
