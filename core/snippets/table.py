@@ -33,6 +33,7 @@ ROW_INPUTS = {
     "token-classification": "text",
     "question-answering": "context",
     "summarization": "text",
+    "text-generation": "prompt",
     "translation": "text",
     "fill-mask": "text",
     "feature-extraction": "text",

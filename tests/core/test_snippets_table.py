@@ -27,7 +27,7 @@ from core.tables import read_table, write_csv
 from core.tasks.text.batch import TextBatchSettings
 from core.tasks.text.encoder import Lane
 from core.tasks.text.row_tasks import ROW_TASKS
-from tests.fakes.models import tiny_bert, tiny_t5
+from tests.fakes.models import tiny_bert, tiny_llama, tiny_t5
 from tests.fakes.translators import tiny_marian, tiny_nllb
 from tests.serving import serve
 
@@ -75,6 +75,7 @@ def registry() -> Registry:
     [
         ("summarization", "starter/embeddings", False),
         ("summarization", "t5", False),
+        ("text-generation", "llama", False),
         ("translation", "marian", False),
         ("translation", "nllb", False),
         ("feature-extraction", "starter/embeddings", False),
@@ -151,7 +152,7 @@ def _model(name: str, folder: Path) -> str:
     """Return a starter's name, or the folder of a tiny model."""
     if name == "t5":
         return str(tiny_t5(folder / "t5", starter_base_folder()))
-    makers = {"marian": tiny_marian, "nllb": tiny_nllb}
+    makers = {"marian": tiny_marian, "nllb": tiny_nllb, "llama": tiny_llama}
     return str(makers[name](folder / name)) if name in makers else name
 
 

@@ -16,6 +16,7 @@ from core.tasks.text.pooling import as_encoder
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_in_texts
 from core.tasks.text.summarization import SummarizationSettings, summarize_texts
 from core.tasks.text.text_classification import TextClassificationSettings, classify_texts
+from core.tasks.text.text_generation import TextGenerationSettings, continue_texts
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens_of_texts
 from core.tasks.text.translation import TranslationSettings, require_direction, translate_texts
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_texts_zero_shot
@@ -75,6 +76,11 @@ def _fill_mask(batch: Any) -> FillMaskSettings:
     return FillMaskSettings(text=UNUSED, top_k=1, **_options(batch))
 
 
+def _generation(batch: Any) -> TextGenerationSettings:
+    """Always the best token, so that a table comes out the same again."""
+    return TextGenerationSettings(prompt=UNUSED, do_sample=False, candidates=0, **_options(batch))
+
+
 def _translation(batch: Any) -> TranslationSettings:
     languages = {"source_language": batch.source_language, "target_language": batch.target_language}
     return TranslationSettings(text=UNUSED, **languages, **_options(batch))
@@ -124,6 +130,10 @@ def _translated(result: list[dict[str, str]]) -> dict[str, Any]:
     return {"translation": result[0]["translation_text"]}
 
 
+def _continued(result: list[dict[str, str]]) -> dict[str, Any]:
+    return {"generated_text": result[0]["generated_text"]}
+
+
 def _nothing_to_count(_: Any) -> Sequence[str]:
     return ()
 
@@ -158,6 +168,7 @@ ROW_TASKS: Mapping[str, RowTask] = {
     "summarization": RowTask(
         _summarization, summarize_texts, ("summary",), _summary, _nothing_to_count, _longest_of_encoder
     ),
+    "text-generation": RowTask(_generation, continue_texts, ("generated_text",), _continued, _nothing_to_count),
     "translation": RowTask(
         _translation, translate_texts, ("translation",), _translated, _nothing_to_count, check=require_direction
     ),
