@@ -88,6 +88,14 @@ def marked(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return f'<p class="reading">{"".join(parts)}{escape(text[read:])}</p>'
 
 
+def beside(pairs: Iterable[tuple[str, str]]) -> str:
+    """Draw texts beside what became of them, one below the other where there is no room."""
+    rows = "".join(
+        f'<li><span dir="auto">{escape(one)}</span><span dir="auto">{escape(other)}</span></li>' for one, other in pairs
+    )
+    return f'<ol class="pairs">{rows}</ol>' if rows else ""
+
+
 def plain_text(text: str) -> str:
     """Draw a text as it is, line breaks kept."""
     return f'<p class="answer">{escape(text)}</p>'

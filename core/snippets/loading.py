@@ -34,6 +34,8 @@ class Plan:
     """From which language into which, as the model was told."""
     pairs: tuple[Pair, ...] = ()
     """The sentences that were translated."""
+    in_parts: int | None = None
+    """Tokens that were read at once, of a text that was summarised in parts."""
 
     @property
     def plain(self) -> bool:

@@ -76,4 +76,5 @@ def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
         chat=getattr(answer, "given", None),
         direction=getattr(answer, "direction", None),
         pairs=getattr(answer, "pairs", ()),
+        in_parts=next((note.values["read"] for note in notes if note.key == "say.summary_of_parts"), None),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from core.catalogue import find_task
 from core.loading import read_config
 from core.snippets.loading import Plan, load
 from core.snippets.source import Code, RowCode, call, code, literal, source_of
+from core.snippets.writing import DECODED, generated, indented, stand_in
+from core.tasks.text import fitting
 from core.tasks.text import sentences as splitting
 from core.tasks.text.sentences import split_sentences
 from core.tasks.text.summarization import (
@@ -19,7 +19,7 @@ from core.tasks.text.summarization import (
     SAME,
     TASK,
     SummarizationSettings,
-    generation_options,
+    options_of,
 )
 
 SENTENCES_AT_ONCE = 32
@@ -32,7 +32,10 @@ def summarization(settings: SummarizationSettings, plan: Plan) -> list[Code]:
     """Write what this model does: an encoder-decoder generates, any other encoder picks sentences."""
     folder = plan.origin.folder
     if folder and plan.origin.encoder_decoder:
-        return [load(plan, "AutoModelForSeq2SeqLM"), _generated(settings, plan, folder)]
+        given = code("", f"text = {literal(settings.text)}")
+        if plan.in_parts:
+            return [load(plan, "AutoModelForSeq2SeqLM"), *_helpers(), given, _in_parts(settings, plan, folder)]
+        return [load(plan, "AutoModelForSeq2SeqLM"), given, _generated(settings, plan, folder)]
     sentences = _sentences(settings.text)
     if len(sentences) <= settings.sentences:
         text = f"text = {literal(settings.text)}"
@@ -50,7 +53,7 @@ def summary_of_row(settings: SummarizationSettings, plan: Plan) -> RowCode:
     """Write the summary of any `text`; how an encoder's sentences are found comes along, as our skill finds them."""
     folder = plan.origin.folder
     if folder and plan.origin.encoder_decoder:
-        return RowCode(load(plan, "AutoModelForSeq2SeqLM"), (_generated(settings, plan, folder),))
+        return RowCode(load(plan, "AutoModelForSeq2SeqLM"), (_in_parts(settings, plan, folder),), _helpers())
     inside = (_split_any(settings.sentences), _embedded(plan, many=True), _picked(settings.sentences, close_up=True))
     return RowCode(load(plan, find_task(TASK).auto_class), inside, (source_of(splitting),))
 
@@ -134,29 +137,38 @@ def _picked(count: int, *, close_up: bool) -> Code:
 
 def _generated(settings: SummarizationSettings, plan: Plan, folder: Path) -> Code:
     """Write `generate` with the numbers that our skill took: the asked ones, else the model's own."""
-    own = dict((read_config(folder).get("task_specific_params") or {}).get(TASK) or {})
-    options = generation_options(settings, own, _with_generation_config(folder))
-    written = {name: literal(value) for name, value in options.items()}
-    given = {"input_ids": "inputs.input_ids", "attention_mask": "inputs.attention_mask"}
-    cut = {"truncation": "True", "max_length": literal(plan.cut_to)} if plan.cut_to else {}
-    prefix = own.get("prefix", "")
-    text = literal(prefix) + " + text.strip()" if prefix else "text.strip()"
+    prefix, arguments = _asked(settings, folder)
+    lines = generated(f"{prefix}text.strip()", plan, arguments)
+    return code("torch", *lines, f'result = [{{"summary_text": {DECODED.format(row="ids[0]")}}}]')
+
+
+def _in_parts(settings: SummarizationSettings, plan: Plan, folder: Path) -> Code:
+    """Write how a text that is too long is summarised: its parts first, then their summaries, as our skill does it."""
+    prefix, arguments = _asked(settings, folder)
+    lines = generated(f"{prefix}piece", plan, arguments, truncation="True", max_length="limit")
     return code(
-        "torch",
-        f"text = {literal(settings.text)}",
-        call("inputs = tokenizer", text, **cut, return_tensors='"pt"') + plan.to_device,
-        "with torch.inference_mode():",
-        *(f"    {line}" for line in call("ids = model.generate", **given, **written).split("\n")),
-        'result = [{"summary_text": tokenizer.decode(ids[0], skip_special_tokens=True).strip()}]',
+        "torch math",
+        f"limit = {plan.cut_to or plan.in_parts}",
+        "def lengths(pieces):",
+        f"    return [len(tokenizer({prefix}piece).input_ids) for piece in pieces]",
+        "def written(piece):",
+        *indented(lines),
+        f"    return {DECODED.format(row='ids[0]')}",
+        "rest, before = text.strip(), math.inf",
+        "while limit < lengths([rest])[0] < before:",
+        "    before = lengths([rest])[0]",
+        '    rest = " ".join(written(part) for part in parts(rest, lengths, limit))',
+        'result = [{"summary_text": written(rest)}]',
     )
 
 
-def _with_generation_config(folder: Path) -> Any:
-    """Return what stands for the model where only its generation settings are asked for: as transformers reads them."""
-    from transformers import AutoConfig, GenerationConfig
+def _asked(settings: SummarizationSettings, folder: Path) -> tuple[str, dict[str, str]]:
+    """Return, as source, what stands before a text, and what is passed to `generate`."""
+    own = dict((read_config(folder).get("task_specific_params") or {}).get(TASK) or {})
+    arguments = options_of(settings, own, stand_in(folder)).arguments
+    prefix = f"{literal(own['prefix'])} + " if own.get("prefix") else ""
+    return prefix, {name: literal(value) for name, value in arguments.items()}
 
-    if (folder / "generation_config.json").exists():
-        found = GenerationConfig.from_pretrained(folder, local_files_only=True)
-    else:
-        found = GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder, local_files_only=True))
-    return SimpleNamespace(model=SimpleNamespace(generation_config=found))
+
+def _helpers() -> tuple[Code, ...]:
+    return source_of(splitting), source_of(fitting)

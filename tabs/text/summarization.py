@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from core.atelier import Atelier
+from core.tasks.text.abstractive import Part
 from core.tasks.text.summarization import TASK, SummarizationSettings, Summary, summarize
+from core.words import say
+from tabs._copy import COPY, copyable
 from tabs._events import Visit
 from tabs._form import control, controls
-from tabs._views import marked, plain_text
+from tabs._views import beside, marked
 from tabs.text._panel import Examples, TextTask, lay_out
 
 TITLE = "task.summarization"
@@ -19,6 +24,8 @@ STORY = (
     "will cost 48 million euros, most of it paid by the state. The mayor promised that the bridge will keep its "
     "green lamps."
 )
+MOST_PARTS = 100
+"""Parts that are shown; a page with more becomes slow."""
 EXAMPLES = Examples(["text"], [[STORY]])
 
 
@@ -29,6 +36,8 @@ def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
         settings=SummarizationSettings,
         answer=summarize,
         show=_show,
+        sketch=_sketch,
+        script=COPY,
         describe="Shorten a text: its most central sentences (encoders), or newly written ones (encoder-decoders).",
     )
     lay_out(atelier, task, _main, _more, EXAMPLES, wishes)
@@ -45,8 +54,19 @@ def _more() -> dict[str, Any]:
     return controls(SummarizationSettings, "min_length", "max_length", "num_beams", "no_repeat_ngram_size")
 
 
-def _show(answer: Summary, settings: SummarizationSettings, _: Visit) -> str:
-    view = plain_text(answer.summary_text)
+def _sketch(parts: Sequence[Part], _: SummarizationSettings) -> str:
+    return beside((part.text, part.summary) for part in parts[-MOST_PARTS:])
+
+
+def _show(answer: Summary, settings: SummarizationSettings, visit: Visit) -> str:
+    view = copyable(answer.summary_text, visit)
     if answer.picked:
         view += marked(settings.text, [(one.start, one.end) for one in answer.picked])
-    return view
+    return view + (_parts(answer.parts, visit) if answer.parts else "")
+
+
+def _parts(parts: Sequence[Part], visit: Visit) -> str:
+    """Draw what was summarised on its own, each part beside its summary."""
+    head = escape(visit.say(say("say.parts", count=len(parts))))
+    drawn = beside((part.text, part.summary) for part in parts[:MOST_PARTS])
+    return f'<details class="parts" open><summary>{head}</summary>{drawn}</details>'

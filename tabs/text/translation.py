@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -15,7 +14,7 @@ from tabs._copy import COPY, copyable
 from tabs._events import Visit
 from tabs._form import control
 from tabs._language import word
-from tabs._views import paragraph
+from tabs._views import beside, paragraph
 from tabs.text._languages import language_control
 from tabs.text._panel import Examples, TextTask, lay_out
 
@@ -84,10 +83,4 @@ def _told(answer: Translation, visit: Visit) -> str:
 
 
 def _beside(pairs: Sequence[Pair], text: str) -> str:
-    """Draw each sentence beside its original, one below the other where there is no room."""
-    rows = "".join(
-        f'<li><span dir="auto">{escape(text[pair.start : pair.end])}</span>'
-        f'<span dir="auto">{escape(pair.translation)}</span></li>'
-        for pair in pairs
-    )
-    return f'<ol class="pairs">{rows}</ol>' if rows else ""
+    return beside((text[pair.start : pair.end], pair.translation) for pair in pairs)

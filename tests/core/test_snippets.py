@@ -113,6 +113,8 @@ CASES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("summarization", {"text": "橋建於波多。它由艾蓮娜設計。每年春天都漆成綠色。「孩子們數螺栓。」大家都很高興。"}),
     ("summarization", {"text": "Only this.\n\nAnd that.", "sentences": 2}),
     ("summarization", {"text": LONG_STORY, "model": "t5", "no_repeat_ngram_size": 2}),
+    ("summarization", {"text": "A short one.", "model": "t5", "min_length": 5, "num_beams": 1}),
+    ("summarization", {"text": STORY, "model": "marian"}),
     ("attention", {"text": "Unbelievable, 我 agree.", "layer": 2, "head": 3}),
     ("attention", {"text": LONG_STORY, "text_pair": "Who is it?", "dtype": "bfloat16"}),
     ("attention", {"text": ENTITIES, "layer": 6, "model": "starter/nli"}),

@@ -13,7 +13,7 @@ from core.loading import LoadedModel
 from core.promises import cache_bytes
 from core.registry import Registry
 from core.tasks.text.beams import between_tokens
-from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, pack, padded_inputs
+from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, pack, padded_inputs, tokenize
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +69,8 @@ def writing_options(model: Any, num_beams: int, max_new_tokens: int, **settings:
     own = model.generation_config
     by_length = own.max_length is not None and own.max_new_tokens is None
     length = {"max_length": longest + 1} if by_length else {"max_new_tokens": longest}
+    if settings.get("min_length"):
+        settings["min_length"] = min(settings["min_length"], longest + 1)
     return WritingOptions(
         num_beams, longest, {**length, **{name: one for name, one in settings.items() if one is not None}}
     )
@@ -107,6 +109,13 @@ def write_texts(
             found.update(done)
             told(done)
     return [found[place] for place in range(len(encoded))]
+
+
+def token_counts(model: LoadedModel, texts: Sequence[str], language: str | None = None) -> list[int]:
+    """Return how many tokens each text has, special ones included."""
+    if not texts:
+        return []
+    return [len(ids) for ids in tokenize(model, texts, language=language, truncation=False)["input_ids"]]
 
 
 def rows_at_once(model: Any) -> int:

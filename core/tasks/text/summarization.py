@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from core import fields
 from core.errors import InvalidInput
-from core.events import CancelToken
 from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.tasks.text.beams import between_tokens
+from core.tasks.text.abstractive import Part, Told, Writer, write_summaries
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, encode, with_notes
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder, cosines, embed, unit_length
 from core.tasks.text.sentences import Span, split_sentences
+from core.tasks.text.seq2seq import WritingOptions, own_beams, own_length, writing_options
 from core.words import Sentence, say
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Summary:
     picked: tuple[PickedSentence, ...]
     provenance: Provenance
     notes: tuple[Sentence, ...] = ()
+    parts: tuple[Part, ...] = ()
+    """What a text that an encoder-decoder cannot read at once was summarised in, all rounds in order."""
 
     @property
     def result(self) -> list[dict[str, str]]:
@@ -89,32 +91,41 @@ class _Shortened:
     text: str
     picked: tuple[PickedSentence, ...] = ()
     notes: tuple[Sentence, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
-def summarize(settings: SummarizationSettings, registry: Registry, lane: Lane = INTERACTIVE) -> Summary:
+def summarize(
+    settings: SummarizationSettings, registry: Registry, lane: Lane = INTERACTIVE, told: Told | None = None
+) -> Summary:
     """Shorten one text; raises InvalidInput, ModelError, HubError or Cancelled in words."""
     started = time.perf_counter()
-    with borrow(registry, settings.spec(registry, TASK), [settings.text], lane, settings.num_beams or 1) as model:
-        made = _shorten(settings.text, settings, registry, model, lane)
+    with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
+        (made,) = _shortened([settings.text], settings, registry, model, lane, told)
         provenance = model.provenance(time.perf_counter() - started)
-    return Summary(made.text, made.picked, with_notes(provenance, made.notes), made.notes)
+    return Summary(made.text, made.picked, with_notes(provenance, made.notes), made.notes, made.parts)
 
 
 def summarize_texts(
     texts: Sequence[str], settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane
 ) -> list[list[dict[str, str]]]:
     """Shorten many texts with a borrowed model: one pipeline result a text, in order."""
-    made = [_shorten(text, settings, registry, model, lane) for text in texts]
+    made = _shortened(texts, settings, registry, model, replace(lane, report=None))
     if lane.on_cut:
         lane.on_cut(place for place, one in enumerate(made) if any(note.key in CUTS for note in one.notes))
     return [[{"summary_text": one.text}] for one in made]
 
 
-def _shorten(
-    text: str, settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane
-) -> _Shortened:
-    writes = bool(getattr(model.model.config, "is_encoder_decoder", False))
-    return (_write if writes else _pick)(text, settings, registry, model, lane)
+def _shortened(
+    texts: Sequence[str],
+    settings: SummarizationSettings,
+    registry: Registry,
+    model: LoadedModel,
+    lane: Lane,
+    told: Told | None = None,
+) -> list[_Shortened]:
+    if getattr(model.model.config, "is_encoder_decoder", False):
+        return _written(texts, settings, registry, model, lane, told)
+    return [_pick(text, settings, registry, model, lane) for text in texts]
 
 
 def _pick(text: str, settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane) -> _Shortened:
@@ -181,62 +192,34 @@ def _join(text: str, spans: Sequence[Span]) -> str:
     return joined
 
 
-def _write(
-    text: str, settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane
-) -> _Shortened:
-    """Let an encoder-decoder write the summary, in the compute thread; a stop request ends it between two tokens."""
-    own = _own_settings(model)
-    encoded = encode(model, [own.get("prefix", "") + text.strip()])[0]
-    options = generation_options(settings, own, model)
-
-    def run(items: Sequence[Any]) -> list[list[int]]:
-        return [_generate(model, item.ids, options, lane.cancel or CancelToken()) for item in items]
-
-    ids = registry.batcher.submit(object(), [encoded], run, background=lane.background, cancel=lane.cancel)[0]
-    notes = []
-    if encoded.length > model.max_length:
-        notes.append(say("say.text_cut", read=model.max_length, length=encoded.length))
-    return _Shortened(str(model.tokenizer.decode(ids, skip_special_tokens=True)).strip(), (), tuple(notes))
+def _written(
+    texts: Sequence[str],
+    settings: SummarizationSettings,
+    registry: Registry,
+    model: LoadedModel,
+    lane: Lane,
+    told: Told | None = None,
+) -> list[_Shortened]:
+    own = dict((getattr(model.model.config, "task_specific_params", None) or {}).get(TASK) or {})
+    options = options_of(settings, own, model.model)
+    writer = Writer(model, options, str(own.get("prefix") or ""), registry, lane)
+    made = write_summaries(texts, writer, told or (lambda _: None))
+    return [_Shortened(one.text, (), one.notes, one.parts) for one in made]
 
 
-def _own_settings(model: LoadedModel) -> dict[str, Any]:
-    """Return what the model's config.json asks for in summarization: T5's prefix, lengths, beams."""
-    tasks = getattr(model.model.config, "task_specific_params", None) or {}
-    return dict(tasks.get(TASK) or {})
-
-
-def generation_options(settings: SummarizationSettings, own: dict[str, Any], model: LoadedModel) -> dict[str, Any]:
-    """Return what to pass to generate: the asked values, else the model's own for this task, else its general ones.
+def options_of(settings: SummarizationSettings, own: Mapping[str, Any], model: Any) -> WritingOptions:
+    """Return how to write with a `model` of transformers: as asked, else as its files say, the task's (`own`) first.
 
     Of a pair of lengths, one asked and one the model's own, the model's gives way.
     """
-    general = model.model.generation_config
-    longest = settings.max_length or own.get("max_length") or general.max_length or USUAL_MAX_LENGTH
-    shortest = settings.min_length or own.get("min_length") or general.min_length or 0
-    longest = longest if settings.max_length else max(longest, shortest if settings.min_length else 0)
-    beams = settings.num_beams or own.get("num_beams") or general.num_beams or 1
-    options = {
-        "max_new_tokens": max(int(longest) - 1, 1),  # lengths count the token that starts the decoder
-        "min_length": min(int(shortest), int(longest)),
-        "num_beams": int(beams),
-        "no_repeat_ngram_size": settings.no_repeat_ngram_size or own.get("no_repeat_ngram_size"),
-        "length_penalty": own.get("length_penalty") if beams > 1 else None,
-        "early_stopping": own.get("early_stopping") if beams > 1 else None,
-        "do_sample": False,
-    }
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _generate(model: LoadedModel, ids: Sequence[int], options: dict[str, Any], cancel: CancelToken) -> list[int]:
-    import torch
-
-    inputs = torch.tensor([list(ids)], device=model.model.device)
-    with torch.inference_mode():
-        written = model.model.generate(
-            input_ids=inputs,
-            attention_mask=torch.ones_like(inputs),
-            stopping_criteria=between_tokens(lambda: None, cancel),
-            **options,
-        )
-    found: list[int] = written[0].tolist()
-    return found
+    general = own_length(model)
+    longest = settings.max_length or own.get("max_length") or (general + 1 if general else USUAL_MAX_LENGTH)
+    shortest = settings.min_length or own.get("min_length") or model.generation_config.min_length or 0
+    longest = int(longest if settings.max_length else max(longest, shortest if settings.min_length else 0))
+    beams = int(settings.num_beams or own.get("num_beams") or own_beams(model))
+    of_beams = {name: own.get(name) for name in ("length_penalty", "early_stopping")} if beams > 1 else {}
+    ngrams = settings.no_repeat_ngram_size or own.get("no_repeat_ngram_size")
+    new = max(longest - 1, 1)  # lengths count the token that starts the decoder
+    return writing_options(
+        model, beams, new, min_length=min(int(shortest), longest), no_repeat_ngram_size=ngrams, **of_beams
+    )

@@ -25,6 +25,7 @@ from core.tasks.text.seq2seq import (
     WrittenText,
     own_beams,
     own_length,
+    token_counts,
     write_texts,
     writing_options,
 )
@@ -189,8 +190,9 @@ class _Desk:
         """Count tokens, where a piece may have too many: none has more than bytes."""
         most = [len((self.direction.prefix + piece).encode()) + SPECIAL_TOKENS for piece in pieces]
         unsure = [place for place, count in enumerate(most) if count > self.model.max_length]
-        for place, one in zip(unsure, self._encoded([pieces[place] for place in unsure]), strict=True):
-            most[place] = one.length
+        texts = [self.direction.prefix + pieces[place] for place in unsure]
+        for place, count in zip(unsure, token_counts(self.model, texts, self.direction.language), strict=True):
+            most[place] = count
         return most
 
     def _encoded(self, pieces: Sequence[str]) -> list[Encoded]:

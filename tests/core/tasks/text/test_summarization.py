@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ import transformers
 
 from core.catalogue import starter_metrics
 from core.errors import Cancelled, InvalidInput
-from core.events import CancelToken
+from core.events import CancelToken, Progress
 from core.loading import starter_base_folder
 from core.registry import Registry
 from core.settings import LIMITS
+from core.tasks.text.abstractive import Part
 from core.tasks.text.encoder import INTERACTIVE, Lane
+from core.tasks.text.fitting import parts
 from core.tasks.text.summarization import (
     MOST_SENTENCES,
     TASK,
@@ -29,6 +33,7 @@ from core.tasks.text.summarization import (
     summarize,
     summarize_texts,
 )
+from tests.fakes.translators import tiny_marian
 
 BASE = str(starter_base_folder())
 ARTICLE = (
@@ -235,12 +240,68 @@ def test_an_asked_length_beats_the_models_own(tmp_path: Path, registry: Registry
     assert len(tokenizer(long, add_special_tokens=False).input_ids) > 40
 
 
-def test_text_longer_than_the_model_is_cut_and_said(tmp_path: Path, registry: Registry) -> None:
-    """An encoder-decoder reads its own length; a note says how much was left out."""
+LONG = " ".join(
+    f"In the year {year} we built a bridge, number {year % 7}, and it was good." for year in range(1900, 1920)
+)
+
+
+def by_hand(folder: str, text: str, limit: int, **options: Any) -> tuple[str, list[list[tuple[str, str]]]]:
+    """Return the summary of a text in rounds of parts, and the parts, by plain transformers."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    rounds: list[list[tuple[str, str]]] = []
+
+    def lengths(pieces: Sequence[str]) -> list[int]:
+        return [len(tokenizer(piece).input_ids) for piece in pieces]
+
+    while lengths([text])[0] > limit:
+        rounds.append([(part, reference(folder, part, **options)) for part in parts(text, lengths, limit)])
+        text = " ".join(summary for _, summary in rounds[-1])
+    return reference(folder, text, **options), rounds
+
+
+def test_a_long_text_is_summarised_in_parts(tmp_path: Path, registry: Registry) -> None:
+    """What does not fit is summarised part by part, then the summaries, until they fit; view and note tell it."""
     model = encoder_decoder(tmp_path, "bart")
-    summary = summarize(asked("cat " * 500, model=model, max_length=8), registry)
-    assert [str(note) for note in summary.notes if "64" in str(note) and "502" in str(note)]
-    assert summary.summary_text == reference(model, "cat " * 500, max_length=8)
+    options = {"max_length": 20, "num_beams": 1}
+    expected, rounds = by_hand(model, LONG, 64, **options)
+    assert len(rounds) > 1, "one round proves little"
+    summary = summarize(asked(LONG, model=model, **options), registry)
+    assert summary.summary_text == expected
+    assert [(part.text, part.summary) for part in summary.parts] == [part for found in rounds for part in found]
+    assert " ".join(part for part, _ in rounds[0]) == LONG
+    (note,) = summary.notes
+    assert note.key == "say.summary_of_parts"
+    assert (note.values["parts"], note.values["rounds"]) == (len(summary.parts), len(rounds))
+    assert summary.provenance.fallbacks == (str(note),)
+
+
+def test_parts_that_do_not_get_shorter_are_cut_and_said(tmp_path: Path, registry: Registry) -> None:
+    """Where summaries are as long as their parts, no second round comes: the beginning is read, and a note says so."""
+    model = encoder_decoder(tmp_path, "bart")
+    summary = summarize(asked(LONG, model=model, min_length=63, max_length=63, num_beams=1), registry)
+    assert [note.key for note in summary.notes] == ["say.summary_of_parts", "say.text_cut"]
+    assert summary.notes[0].values["rounds"] == 1
+
+
+def test_parts_are_told_as_they_are_done(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch of parts is told, in the order of the text, and how many parts are left."""
+    monkeypatch.setattr("core.tasks.text.seq2seq.rows_at_once", lambda _: 4)
+    model = encoder_decoder(tmp_path, "bart")
+    told: list[Sequence[Part]] = []
+    done: list[Progress] = []
+    lane = Lane(report=done.append)
+    summary = summarize(asked(LONG, model=model, max_length=8, num_beams=1), registry, lane, told.append)
+    assert len(told) > 1
+    assert tuple(told[-1]) == summary.parts
+    assert next(one.total for one in done if one.phase == "write") == len(summary.parts)
+
+
+def test_a_model_that_says_how_much_it_writes(tmp_path: Path, registry: Registry) -> None:
+    """A translator's or title writer's generation_config.json is followed where its task has no settings of its own."""
+    model = str(tiny_marian(tmp_path / "marian", max_new_tokens=5, num_beams=3))
+    summary = summarize(asked("A short abstract.", model=model), registry)
+    assert summary.summary_text == reference(model, "A short abstract.")
+    assert 0 < len(summary.summary_text) <= 5
 
 
 def test_a_stop_request_ends_the_writing(tmp_path: Path, registry: Registry) -> None:
@@ -271,3 +332,16 @@ def test_many_texts_with_a_borrowed_model(registry: Registry) -> None:
     with registry.borrow(settings.spec(registry, TASK)) as model:
         many = summarize_texts([ARTICLE, "Just this."], settings, registry, model, INTERACTIVE)
     assert many == [summarize(settings, registry).result, [{"summary_text": "Just this."}]]
+
+
+def test_many_texts_are_written_together(tmp_path: Path, registry: Registry) -> None:
+    """Texts that an encoder-decoder shortens share their batches, long ones their parts, too; those cut are told."""
+    settings = asked("-", model=encoder_decoder(tmp_path, "bart"), min_length=63, max_length=63, num_beams=1)
+    texts, passes, cut = ["The cat.", LONG, "A dog was here.", "I see."], [], []
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        watch = model.model.get_encoder().register_forward_hook(lambda _, __, made: passes.append(len(made[0])))
+        many = summarize_texts(texts, settings, registry, model, Lane(on_cut=cut.extend))
+        watch.remove()
+    assert passes == [len(summarize(replace(settings, text=LONG), registry).parts), len(texts)]
+    assert many == [summarize(replace(settings, text=text), registry).result for text in texts]
+    assert cut == [1]
