@@ -38,8 +38,14 @@ element.addEventListener('click', (event) => {
   box.dispatchEvent(new Event('input', { bubbles: true }));
   setTimeout(() => document.querySelector('#text_generation-run').click(), 150);
 });
+element.addEventListener('toggle', (event) => {
+  const list = event.target.querySelector('ol');
+  list.style.marginLeft = '';
+  const hidden = list.getBoundingClientRect().right + 8 - document.documentElement.clientWidth;
+  if (event.target.open && hidden > 0) list.style.marginLeft = `-${hidden}px`;
+}, true);
 """
-"""A click on a candidate makes it the end of the prompt, and runs again from there."""
+"""A click on a candidate makes it the end of the prompt, and runs again from there; an open list stays on the page."""
 
 
 def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
