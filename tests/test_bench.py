@@ -28,7 +28,7 @@ def bench(request: pytest.FixtureRequest) -> ModuleType:
 
 def test_every_claim_has_its_runnable() -> None:
     """There is one module a claim."""
-    assert NAMES == ["cycles", "first_answer", "generation", "request", "rows", "start", "users"]
+    assert NAMES == ["cycles", "first_answer", "generation", "request", "rows", "start", "translation", "users"]
 
 
 def test_a_bench_says_how_to_run_it(bench: ModuleType) -> None:

@@ -30,8 +30,10 @@ from core.tasks.text.question_answering import QuestionAnsweringSettings, answer
 from core.tasks.text.summarization import SummarizationSettings, summarize
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
+from core.tasks.text.translation import TranslationSettings, translate
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_zero_shot
 from tests.core.tasks.text.conftest import MakeModel
+from tests.fakes.translators import tiny_marian
 
 BERT = ModelFacts(hidden_size=8, layers=2, heads=2, positions=128)
 LONG = "a good film " * 4_000
@@ -76,7 +78,7 @@ def over_a_file(text: str, model: str, registry: Registry, folder: Path) -> Any:
         return run_batch(handle, TextBatchSettings(file=str(table), column="text", model=model), registry)
 
 
-HEAD = "sequence-classification"
+HEAD, WRITER = "sequence-classification", "writer"
 TASKS: dict[str, tuple[str, Callable[[str, str, Registry, Path], Any]]] = {
     "text-classification": (HEAD, lambda t, m, r, _: classify_text(TextClassificationSettings(text=t, model=m), r)),
     "zero-shot-classification": (
@@ -92,6 +94,8 @@ TASKS: dict[str, tuple[str, Callable[[str, str, Registry, Path], Any]]] = {
         lambda t, m, r, _: answer_question(QuestionAnsweringSettings(question="who?", context=t, model=m), r),
     ),
     "summarization": (HEAD, lambda t, m, r, _: summarize(SummarizationSettings(text=t, model=m), r)),
+    "written-summarization": (WRITER, lambda t, m, r, _: summarize(SummarizationSettings(text=t, model=m), r)),
+    "translation": (WRITER, lambda t, m, r, _: translate(TranslationSettings(text=t, model=m), r)),
     "feature-extraction": (HEAD, lambda t, m, r, _: extract_features(FeatureExtractionSettings(text=t, model=m), r)),
     "attention": (HEAD, lambda t, m, r, _: map_attention(AttentionSettings(text=t, model=m), r)),
     "fill-mask": ("masked-lm", lambda t, m, r, _: fill_masks(FillMaskSettings(text=f"[MASK] {t}", model=m), r)),
@@ -107,7 +111,7 @@ def test_a_long_text_is_refused_before_it_fills_memory(task: str, make_model: Ma
     catalogue = Catalogue(Settings())
     loader = Loader(catalogue, Hub(offline=True))
     registry = Registry(catalogue, loader, probe=lambda: Hardware((Device("cpu", 0, "test", 10**9, free[0]),), cores=2))
-    model = make_model(head)
+    model = str(tiny_marian(tmp_path / "writer")) if head == WRITER else make_model(head)
     (tmp_path / "short").mkdir()
     ask(SHORT, model, registry, tmp_path / "short")
     free[0] = 100_000
