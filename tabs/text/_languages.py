@@ -13,5 +13,6 @@ from tabs._language import word
 def language_control(name: str, **overrides: Any) -> gr.Dropdown:
     """Return the control for source_language or target_language; empty is the model's own."""
     choices = [("–", ""), *((f"{own} ({code})", code) for code, own in OWN_NAMES.items())]
-    options = {"label": word(f"field.{name}"), "info": word(f"field.{name}.info"), **overrides}
+    hint = f"field.{name}.info"
+    options = {"label": word(f"field.{name}"), "info": word(hint), **overrides}
     return gr.Dropdown(choices=choices, value="", allow_custom_value=True, filterable=True, **options)

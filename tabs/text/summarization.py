@@ -24,8 +24,9 @@ STORY = (
     "will cost 48 million euros, most of it paid by the state. The mayor promised that the bridge will keep its "
     "green lamps."
 )
-MOST_PARTS = 100
-"""Parts that are shown; a page with more becomes slow."""
+FEW_PARTS, MOST_PARTS = 8, 100
+"""Parts that are shown at once, and with a click: a page with more becomes slow."""
+PART_CHARACTERS = 160
 EXAMPLES = Examples(["text"], [[STORY]])
 
 
@@ -55,7 +56,7 @@ def _more() -> dict[str, Any]:
 
 
 def _sketch(parts: Sequence[Part], _: SummarizationSettings) -> str:
-    return beside((part.text, part.summary) for part in parts[-MOST_PARTS:])
+    return _beside(parts[-MOST_PARTS:])
 
 
 def _show(answer: Summary, settings: SummarizationSettings, visit: Visit) -> str:
@@ -68,5 +69,15 @@ def _show(answer: Summary, settings: SummarizationSettings, visit: Visit) -> str
 def _parts(parts: Sequence[Part], visit: Visit) -> str:
     """Draw what was summarised on its own, each part beside its summary."""
     head = escape(visit.say(say("say.parts", count=len(parts))))
-    drawn = beside((part.text, part.summary) for part in parts[:MOST_PARTS])
-    return f'<details class="parts" open><summary>{head}</summary>{drawn}</details>'
+    few = " open" if len(parts) <= FEW_PARTS else ""
+    return f'<details class="parts"{few}><summary>{head}</summary>{_beside(parts[:MOST_PARTS])}</details>'
+
+
+def _beside(parts: Sequence[Part]) -> str:
+    return beside((_beginning(part.text), part.summary) for part in parts)
+
+
+def _beginning(text: str) -> str:
+    """Return enough of a part to find it in the text above."""
+    line = " ".join(text.split())
+    return line if len(line) <= PART_CHARACTERS else line[: PART_CHARACTERS - 1] + "…"
