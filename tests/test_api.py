@@ -17,6 +17,7 @@ from core.catalogue import TASKS
 from core.settings import LIMITS, PROJECT
 from core.words import dictionary, in_bytes, say
 from tests.fakes.models import tiny_bert
+from tests.fakes.translators import tiny_marian, tiny_nllb
 from tests.serving import Served
 
 OPTIONS = ("device", "dtype", "attention", "attention_slicing", "quantisation")
@@ -249,6 +250,21 @@ def test_question_answering_answers_as_the_old_pipeline_did(client: Client, mode
     found = answer[2]
     assert set(found) == {"answer", "score", "start", "end"}
     assert context[found["start"] : found["end"]] == found["answer"]
+
+
+def test_translation_answers_as_the_old_pipeline_did(client: Client, tmp_path: Path) -> None:
+    """`result` has the pipeline's translation_text, and a model of several languages asks which are meant."""
+    text = "A cat.\n\n- No!"
+    answer = client.predict(text, model=str(tiny_marian(tmp_path / "one")), api_name="/translation")
+    (found,) = answer[2]
+    assert list(found) == ["translation_text"]
+    assert found["translation_text"].count("\n") == 2
+    assert "\n\n- " in found["translation_text"]
+    several = str(tiny_nllb(tmp_path / "several"))
+    assert "set source_language to one of" in refusal(client, text, model=several, api_name="/translation")
+    named = {"source_language": "en", "target_language": "French"}
+    told = client.predict(text, model=several, **named, api_name="/translation")
+    assert "eng_Latn → fra_Latn" in told[0]
 
 
 def test_seed_free_answers_are_the_same_again(client: Client, models: dict[str, str]) -> None:
