@@ -523,7 +523,7 @@ def test_every_task_in_old_words_too(  # noqa: PLR0913, PLR0917 the table's colu
         ({"task": "question-answering"}, "needs a question"),
         ({"task": "zero-shot-classification", "labels": ",".join(map(str, range(51)))}, "51"),
         ({"task": "zero-shot-classification", "labels": ",,"}, "label"),
-        ({"task": "translation"}, "no task called"),
+        ({"task": "image-to-text"}, "no task called"),
     ],
 )
 def test_what_is_missing_is_said_before_the_work(values: dict[str, str], words: str) -> None:
