@@ -18,6 +18,7 @@ HEADLINES: Mapping[str, Sequence[str]] = {
     "embeddings": ("150 intents", "10 domains by similarity", "most central sentence"),
     "entities": ("strict spans",),
     "nli": ("", "10 domains", "paragraph openings", "film reviews"),
+    "stories": ("150 stories", "running text"),
     "sentiment": ("", "detokenised", "comments"),
 }
 """The measurements to show of a starter, by how their notes begin; an empty one stands for no note."""
