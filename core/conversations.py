@@ -28,6 +28,8 @@ from core.job_shelf import DAY_SECONDS, LEFTOVER_SECONDS, is_job_id
 from core.job_views import digest
 from core.words import in_bytes
 
+SWEEP_SECONDS = 6 * 3_600.0
+"""How often, at most, old conversations are looked for: whenever a new one begins."""
 OPENED = "opened"
 """The file that holds the id of the conversation that a visitor looked at last."""
 
@@ -65,6 +67,7 @@ class Conversations:
         self._lock = threading.Lock()
         self._answering: dict[Path, Answering] = {}
         self._told: set[Path] = set()
+        self._swept = float("-inf")
 
     def heads(self, owner: str) -> list[Head]:
         """Return this owner's conversations, last changed first; what cannot be read is left out."""
@@ -97,6 +100,7 @@ class Conversations:
 
     def begin(self, owner: str, first_message: str) -> Conversation:
         """Return a new conversation with nothing said, not kept yet; raises InvalidInput if this owner has too many."""
+        self._sweep_now_and_then()
         count = len(self._paths(owner))
         if count >= self._quota.conversations:
             raise InvalidInput("error.too_many_conversations", count=count, limit=self._quota.conversations)
@@ -127,6 +131,10 @@ class Conversations:
     def delete(self, owner: str, id: str) -> None:  # noqa: A002
         """Remove a conversation, damaged or not; an answer that is being written to it is stopped first."""
         self.stop(owner, id)
+        self.drop(owner, id)
+
+    def drop(self, owner: str, id: str) -> None:  # noqa: A002
+        """Remove a conversation, whoever writes to it; raises UnknownName if it is not there."""
         try:
             self._path(owner, id).unlink()
         except FileNotFoundError:
@@ -164,6 +172,15 @@ class Conversations:
         if found := self._current(owner, id):
             found.over.wait(seconds)
 
+    def shutdown(self, seconds: float = 5.0) -> bool:
+        """Stop every answer, and wait until what was written is kept; tells whether all of them were."""
+        with self._lock:
+            running = list(self._answering.values())
+        for one in running:
+            one.cancel.cancel()
+        end = time.monotonic() + seconds
+        return all(one.over.wait(max(end - time.monotonic(), 0)) for one in running)
+
     def sweep(self) -> int:
         """Remove what nobody changed for too long, then the longest unchanged beyond the quota; returns how many."""
         self._clear_leftovers()
@@ -175,6 +192,14 @@ class Conversations:
                 path.unlink(missing_ok=True)
                 used, removed = used - size, removed + 1
         return removed
+
+    def _sweep_now_and_then(self) -> None:
+        """Sweep in a thread of its own, whose files may be many, unless that was done a while ago."""
+        with self._lock:
+            due = time.monotonic() - self._swept > SWEEP_SECONDS
+            self._swept = time.monotonic() if due else self._swept
+        if due:
+            threading.Thread(target=self.sweep, name="atelier-sweep", daemon=True).start()
 
     def _current(self, owner: str, id: str) -> Answering | None:  # noqa: A002
         path = self._path(owner, id)

@@ -56,7 +56,7 @@ class Visit:
     cancel: CancelToken = field(default_factory=CancelToken)
     report: Callable[[Progress], None] = lambda _: None
     show: Callable[[Any], None] = lambda _: None
-    """Shows outputs before the work is over; what comes faster than a page can draw is left out."""
+    """Shows outputs, or those that a function makes, before the work is over; what comes too fast is left out."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """What the event says of itself: which message was edited, and into what."""
 
@@ -88,9 +88,9 @@ class Endpoint:
     public: bool = True
 
 
-def compute(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
+def compute(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
     """Wire work that runs a model: it waits in the compute lane, shows progress and can be cancelled."""
-    lane = {"concurrency_id": COMPUTE_LANE, "concurrency_limit": COMPUTE_AT_ONCE}
+    lane = {"concurrency_id": COMPUTE_LANE, "concurrency_limit": COMPUTE_AT_ONCE, **options}
     return _wire(trigger, _following(handler, endpoint.outputs), endpoint, trigger_mode="once", **lane)
 
 
@@ -222,7 +222,7 @@ class _Sketches:
     def __call__(self, value: Any) -> None:
         if (now := time.monotonic()) - self._told >= SKETCH_SECONDS:
             self._told = now
-            self._tell(_Sketch(value))
+            self._tell(_Sketch(value() if callable(value) else value))
 
 
 async def _pass_on(

@@ -16,7 +16,7 @@ from gradio_client.exceptions import AppError
 from core.catalogue import TASKS
 from core.settings import LIMITS, PROJECT
 from core.words import dictionary, in_bytes, say
-from tests.fakes.models import tiny_bert
+from tests.fakes.models import tiny_bert, tiny_chat
 from tests.fakes.translators import tiny_marian, tiny_nllb
 from tests.serving import Served
 
@@ -63,6 +63,27 @@ TASK_ENDPOINTS = {
     "/translation": ("text", *LANGUAGES, "model", "num_beams", "max_new_tokens"),
     "/feature_extraction": ("text", "query", "model", "pooling", "normalize"),
     "/attention": ("text", "layer", "head", "model", "text_pair"),
+    "/chat": (
+        "message",
+        "history",
+        "model",
+        "system_prompt",
+        "max_new_tokens",
+        "do_sample",
+        "temperature",
+        "top_k",
+        "top_p",
+        "min_p",
+        "typical_p",
+        "repetition_penalty",
+        "no_repeat_ngram_size",
+        "min_new_tokens",
+        "num_beams",
+        "length_penalty",
+        "early_stopping",
+        "seed",
+        "stop",
+    ),
 }
 """The field's task names, with the field's parameter names; the wishes about device and dtype follow."""
 
@@ -78,7 +99,7 @@ OTHER_ENDPOINTS = {
     "/overview": (),
 }
 ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()}, **OTHER_ENDPOINTS}
-INPUTS = {"text", "labels", "question", "context", "file", "prompt"}
+INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message"}
 """What nobody can guess; every other parameter has a default."""
 
 JOB_OUTPUTS = ["view", "job", "snippets", "result", "provenance"]
@@ -119,6 +140,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("models")
     heads = ("sequence-classification", "nli", "token-classification", "question-answering", "masked-lm")
     return {head: str(tiny_bert(folder / head, head)) for head in heads}
+
+
+@pytest.fixture(scope="session")
+def chat_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give a tiny chat model."""
+    return str(tiny_chat(tmp_path_factory.mktemp("models") / "chat"))
 
 
 @pytest.fixture(scope="session")
@@ -239,6 +266,46 @@ def _without_score(one: Any) -> Any:
         return [_without_score(part) for part in one]
     assert 0 < one["score"] < 1
     return {name: value for name, value in one.items() if name != "score"}
+
+
+def test_a_chat_goes_on_in_one_call_each(client: Client, chat_model: str) -> None:
+    """`result` is the pipeline's conversation with its answer, and the next call's history; both are streamed."""
+    import transformers
+
+    asked = {"model": chat_model, "max_new_tokens": 12, "do_sample": False}
+    view, code, result, provenance = client.predict("Hi <b>", system_prompt="Be kind.", api_name="/chat", **asked)
+    said = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi <b>"}]
+    write = transformers.pipeline("text-generation", model=chat_model, device="cpu")
+    ends = [write.model.generation_config.eos_token_id, write.tokenizer.convert_tokens_to_ids("<|im_end|>")]
+    assert result == write(said, do_sample=False, max_new_tokens=12, eos_token_id=ends)
+    assert provenance["model"] == chat_model
+    assert "<b>" not in view
+    assert "/gradio_api/call/v2/chat" in code
+    history = result[0]["generated_text"]
+    again = client.submit("And you?", history=history, api_name="/chat", **{**asked, "max_new_tokens": 150})
+    whole = again.result(timeout=120)
+    assert [one["role"] for one in whole[2][0]["generated_text"]] == [
+        *(one["role"] for one in history),
+        "user",
+        "assistant",
+    ]
+    assert len(again.outputs()) > 1
+    by_json = client.predict("And you?", history=json.dumps(history), api_name="/chat", **asked)
+    assert by_json[2][0]["generated_text"][:-1] == whole[2][0]["generated_text"][:-1]
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"message": "  "}, "error.text_empty"),
+        ({"history": [{"role": "robot", "content": "x"}]}, "error.history_bad_message"),
+        ({"history": "nonsense"}, "error.history_no_list"),
+        ({"model": "starter/nothing"}, "error.unknown_starter"),
+    ],
+)
+def test_a_chat_refuses_in_words(client: Client, values: dict[str, Any], key: str) -> None:
+    """What is no conversation is answered with what one looks like."""
+    assert refusal(client, api_name="/chat", **{"message": "Hi", **values}).startswith(beginning(key))
 
 
 def test_question_answering_answers_as_the_old_pipeline_did(client: Client, models: dict[str, str]) -> None:

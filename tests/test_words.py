@@ -41,7 +41,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "reason.dtype_{}_cuda": ("bf16", "fp16"),
     "reason.{}_remedy": tuple(remedy.name for remedy in REMEDIES),
     "page.preset.{}": tuple(PRESETS),
-    "say.ended_{}": ("eos", "stop", "length", "cut"),
+    "say.ended_{}": ("eos", "stop", "length", "cut", "stopped"),
     "page.field.{}": (),  # as many as the forms have fields: the built page knows
 }
 """Keys that are put together while the app runs, and what may stand in the gap."""

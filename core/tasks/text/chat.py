@@ -24,6 +24,7 @@ from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
 from core.tasks.text.sampling import GenerationOptions
 from core.tasks.text.seeds import drawn
+from core.tasks.text.thinking import OPEN
 from core.tasks.text.writing import tokens_per_second, write
 from core.words import Sentence
 
@@ -31,7 +32,7 @@ TASK = "chat"
 LONGEST_SYSTEM_PROMPT = 20_000
 
 Told = Callable[[str], None]
-"""Told the answer so far, whenever there is more."""
+"""Told the answer so far, whenever there is more; one that begins inside <think> is told with that tag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,8 @@ def _request(settings: ChatSettings, prompt: ChatPrompt, lane: Lane) -> Request:
 
 
 def _teller(prompt: ChatPrompt, told: Told | None) -> Callable[[Sequence[str]], None] | None:
-    return (lambda texts: told(prompt.clean(texts[0]))) if told else None
+    begun = OPEN if prompt.opens_thinking else ""
+    return (lambda texts: told(begun + prompt.clean(texts[0]))) if told else None
 
 
 def _decoded(model: LoadedModel, written: Written) -> str:

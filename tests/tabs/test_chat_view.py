@@ -1,0 +1,104 @@
+"""A conversation as it is drawn: what it may not do, what is folded, and which message is which."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.conversation_file import Conversation, Head, Said
+from core.words import say
+from tabs._chat_view import JOINER, as_written, draw, draw_answer, draw_files, draw_text, harmless
+
+HEAD = Head("0" * 32, 'A "title" <b>', 1.0, 2.0)
+SAID = (Said("user", "One"), Said("assistant", "1"), Said("user", "Two"), Said("assistant", "<think>Hm</think>2"))
+TALK = Conversation(HEAD, "Be kind.", SAID)
+
+
+def text(message: dict[str, Any]) -> str:
+    """Return the text of one drawn message."""
+    (part,) = message["content"]
+    return str(part["text"])
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        "<img src=x>",
+        "</b>",
+        "<!-- x -->",
+        "<?x?>",
+        "![x](y)",
+        "![x][y]",
+        "```mermaid\nx\n```",
+        "<https://x y>",
+        "$$<b>$$",
+    ],
+)
+def test_nothing_in_a_message_can_come_alive(live: str) -> None:
+    """No tag, picture or diagram begins anywhere, in code or formulas neither; what is read is the same."""
+    found = harmless(f"a < b, !c\n{live} `{live}`\n")
+    assert not re.search(r"<[A-Za-z/!?]|!\[|```mermaid", found)
+    assert re.sub(rf"[{JOINER} ]", "", found) == re.sub(" ", "", f"a < b, !c\n{live} `{live}`\n")
+
+
+@pytest.mark.parametrize(
+    "plain", ["a < b > c", "x != [1]", "<https://example.org/a?b=c>", "```python\nx\n```", "", "# 題"]
+)
+def test_other_text_stays_as_it_is(plain: str) -> None:
+    """What cannot come alive is not touched, and links that somebody must click are none of our business."""
+    assert harmless(plain) == plain
+
+
+def test_what_is_edited_is_what_was_written() -> None:
+    """The signs between are taken out again before an edited message is sent."""
+    written = "Use <b> and ![x](y)\n```mermaid"
+    assert as_written(harmless(written)) == written
+
+
+def test_thoughts_are_folded() -> None:
+    """Thinking is a folded message of its own, open while it goes on; an answer without is one message."""
+    thought, answer = draw_answer("<think>Hm</think>Yes", "en")
+    assert thought["metadata"] == {"title": str(say("say.thoughts")), "status": "done"}
+    assert (text(thought), text(answer)) == ("Hm", "Yes")
+    (going_on,) = draw_answer("Hm", "en", opened=True, over=False)
+    assert going_on["metadata"]["status"] == "pending"
+    (stopped,) = draw_answer("Hm", "en", opened=True)
+    assert stopped["metadata"]["status"] == "done"
+    (plain,) = draw_answer("Yes", "en")
+    assert "metadata" not in plain
+
+
+def test_each_message_has_its_place() -> None:
+    """Whatever is drawn between, the place of what was said is known; our own words have none."""
+    drawn = draw(replace(TALK, head=replace(HEAD, left_out=2)), "ko")
+    assert drawn.places == (0, 1, None, 2, 3, 3)
+    assert drawn.messages[2]["metadata"]["title"] == say("say.left_out_above", count=2).in_language("ko")
+    assert [text(one) for one in drawn.messages if "metadata" not in one] == ["One", "1", "Two", "2"]
+
+
+def test_a_question_without_an_answer_is_called_one() -> None:
+    """A last question without an answer says so, unless the answer is on its way."""
+    asked = TALK.with_said(*SAID[:1])
+    assert draw(asked, "en").places == (0, None)
+    assert str(say("say.no_answer_written")) in text(draw(asked, "en").messages[1])
+    assert draw(asked, "en", waiting=True).places == (0,)
+    assert draw(None, "en").messages == ()
+
+
+def test_files_hold_themselves() -> None:
+    """The links carry the whole conversation, and a title cannot break out of them."""
+    links = re.findall(r'<a download="([^"]*)" href="data:[^;]*;charset=utf-8;base64,([^"]*)">', draw_files(TALK, "en"))
+    assert [name for name, _ in links] == ["A title b.json", "A title b.md"]
+    assert all("Be kind." in b64decode(data).decode() for _, data in links)
+
+
+def test_an_answer_outside_a_conversation_is_escaped() -> None:
+    """What programs get to show is text, with the thoughts folded."""
+    drawn = draw_text("<think><i>Hm</i></think><b>Yes</b>")
+    assert "<details" in drawn
+    assert "&lt;b&gt;Yes" in drawn
+    assert "<i>" not in drawn
