@@ -266,12 +266,20 @@ def _presence() -> Callable[[], bool]:
 def in_words(problem: BaseException, language: str) -> gr.Error:
     """Turn an exception into a dialog: ours in its own words, anything else as the bug it is, logged."""
     if isinstance(problem, Cancelled):
-        return gr.Error(problem.sentence.in_language(language), duration=5, print_exception=False)
+        return _dialog(problem.sentence, say("say.title_stopped"), language, seconds=5)
     if isinstance(problem, AtelierError):
-        return gr.Error(problem.sentence.in_language(language), duration=None, print_exception=False)
+        return _dialog(problem.sentence, say("say.title_refused"), language)
     log.error("A bug, please report it", exc_info=problem)
-    bug = say("error.bug", kind=type(problem).__name__)
-    return gr.Error(bug.in_language(language), duration=None, print_exception=False)
+    return _dialog(say("error.bug", kind=type(problem).__name__), say("say.title_bug"), language)
+
+
+def _dialog(sentence: Sentence, title: Sentence, language: str, seconds: float | None = None) -> gr.Error:
+    return gr.Error(
+        sentence.in_language(language),
+        title=title.in_language(language),
+        duration=seconds,
+        print_exception=False,
+    )
 
 
 def _visit(request: gr.Request, cancel: CancelToken, report: Callable[[Progress], None]) -> Visit:

@@ -14,7 +14,7 @@ import pytest
 
 from core.errors import Cancelled, InvalidInput
 from core.events import Progress
-from core.words import dictionary, say
+from core.words import LANGUAGES, dictionary, say
 from tabs._events import Refusal, Visit, _direct, _following, _watching, in_words
 from tests.asynchronous import run
 
@@ -57,6 +57,15 @@ def test_a_bug_is_logged_and_called_one(caplog: pytest.LogCaptureFixture) -> Non
 def test_a_stop_is_no_failure() -> None:
     """What somebody asked to stop says so, and goes away by itself."""
     assert in_words(Cancelled("error.cancelled"), "en").duration == 5
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_dialogs_title_is_in_the_visitors_language(language: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A stop, a refusal and a bug of ours are each told apart above the sentence, in the words of the page."""
+    problems = (Cancelled("error.cancelled"), InvalidInput("error.no_job"), RuntimeError("odd"))
+    titles = [in_words(problem, language).title for problem in problems]
+    assert titles == [dictionary(language)[f"say.title_{kind}"] for kind in ("stopped", "refused", "bug")]
+    assert "A bug" in caplog.text
 
 
 def test_progress_and_result_pass_in_order() -> None:
