@@ -21,7 +21,7 @@ HELD_OUT = 1000
 SAMPLES = 10
 SHAPE = _pairs.Shape(longest=256, answer=128)
 
-RECIPE = _pairs.new_recipe("translate-en-fr", "translation", steps=13000, batch_size=256, learning_rate=1.5e-3)
+RECIPE = _pairs.new_recipe("translate-en-fr", "translation", steps=7000, batch_size=256, learning_rate=1.5e-3)
 CARD = Card(
     title="English to French",
     summary="Translates short everyday English sentences into French.",
