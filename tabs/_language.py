@@ -9,6 +9,7 @@ page in a frame of another site, where only a partitioned cookie over https is s
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -104,14 +105,14 @@ class EarlyScript:
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
-        await self._app(_without_compression(scope), receive, _Inserter(send, self._script))
+        await self._app(_without_compression(scope), receive, _Inserter(send, self._script, zipped=_takes_gzip(scope)))
 
 
 class _Inserter:
-    """Holds back an HTML answer until it is whole, then sends it with the script in its head."""
+    """Holds back an HTML answer until it is whole, then sends it with the script in its head, `zipped` if asked for."""
 
-    def __init__(self, send: Send, script: bytes) -> None:
-        self._send, self._script = send, script
+    def __init__(self, send: Send, script: bytes, *, zipped: bool) -> None:
+        self._send, self._script, self._zipped = send, script, zipped
         self._start: Message | None = None
         self._body = b""
 
@@ -129,6 +130,9 @@ class _Inserter:
     async def _finish(self, start: Message) -> None:
         body = self._body.replace(b"<head>", b"<head>" + self._script, 1)
         headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+        if self._zipped:  # the page holds its whole configuration: half a megabyte of much the same
+            body = gzip.compress(body, compresslevel=6, mtime=0)
+            headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -136,6 +140,10 @@ class _Inserter:
 def _is_html(message: Message) -> bool:
     headers = {name.lower(): value for name, value in message["headers"]}
     return headers.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in headers
+
+
+def _takes_gzip(scope: Scope) -> bool:
+    return any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])
 
 
 def _without_compression(scope: Scope) -> Scope:

@@ -16,8 +16,8 @@ from tests.browser.steps import PATIENCE, expect_answer, open_tab, press_run, te
 
 TABS = [*(panel.TITLE for panel in PANELS), "task.text_batch", "tab.chat", "tab.models"]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-MOST_REQUESTS, MOST_BYTES = 110, 800_000
-"""The budget of the first page: measured 88 requests and 607 KB (Gradio's own scripts, mostly)."""
+MOST_REQUESTS, MOST_BYTES = 110, 550_000
+"""The budget of the first page: measured 98 requests and 397 KB (Gradio's own scripts, mostly)."""
 
 GRADIOS_OWN = {
     "aria-roledescription": "line-number",  # the JSON viewer describes its line numbers without giving them a role

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import subprocess
 from types import SimpleNamespace
@@ -65,7 +66,9 @@ def test_the_browser_gets_the_pages_words_only() -> None:
     assert word("run").key == "page.run"
 
 
-def answered(path: str, content_type: str, chunks: list[bytes]) -> tuple[dict[bytes, bytes], bytes]:
+def answered(
+    path: str, content_type: str, chunks: list[bytes], accepted: bytes = b"br"
+) -> tuple[dict[bytes, bytes], bytes]:
     """Send an answer in pieces through EarlyScript and return what arrives: headers and body."""
     sent: list[Any] = []
 
@@ -79,7 +82,7 @@ def answered(path: str, content_type: str, chunks: list[bytes]) -> tuple[dict[by
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"accept-encoding", b"br")]}
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"accept-encoding", accepted)]}
     run(EarlyScript(app)(scope, None, send))  # type: ignore[arg-type]
     return dict(sent[0]["headers"]), b"".join(message.get("body", b"") for message in sent[1:])
 
@@ -90,6 +93,17 @@ def test_the_script_comes_first_in_the_head() -> None:
     assert body.startswith(b"<html><head><script>")
     assert body.count(b"<script>") == 1
     assert int(headers[b"content-length"]) == len(body)
+
+
+def test_a_page_travels_zipped_where_that_is_understood() -> None:
+    """A browser that takes gzip gets the same page in it; anything else passes as it is."""
+    chunks = [b"<head></head>", b"x" * 100_000]
+    plain = answered("/", "text/html", chunks)[1]
+    headers, body = answered("/", "text/html", chunks, b"gzip, br")
+    assert (headers[b"content-encoding"], headers[b"vary"]) == (b"gzip", b"accept-encoding")
+    assert gzip.decompress(body) == plain
+    assert int(headers[b"content-length"]) == len(body) < len(plain) / 10
+    assert b"content-encoding" not in answered("/x", "text/css", chunks, b"gzip")[0]
 
 
 @pytest.mark.skipif(NODE is None, reason="Node is not installed")
