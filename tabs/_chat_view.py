@@ -46,9 +46,20 @@ if (!document.documentElement.dataset.chat) {
     const write = navigator.clipboard.writeText.bind(navigator.clipboard);
     navigator.clipboard.writeText = (text) => write(plain(text));
   }
+  const chat = document.querySelector('#chat');
+  const mend = () => {
+    for (const list of chat.querySelectorAll('.examples[role=list]')) list.setAttribute('role', 'group');
+    for (const arrow of chat.querySelectorAll('.title[role=button] button:enabled')) {
+      arrow.disabled = true;
+      arrow.setAttribute('aria-hidden', 'true');
+    }
+  };
+  new MutationObserver(mend).observe(chat, { childList: true, subtree: true });
+  mend();
 }
 """
-"""Enter that only ends a word in an input method (Chinese, Korean) does not send; what is copied is what was said."""
+"""Enter that only ends a word in an input method (Chinese, Korean) does not send; what is copied is what was said; and
+for screen readers, a list without items is a group, and the nameless button inside a button is none."""
 
 
 def harmless(text: str) -> str:

@@ -70,7 +70,7 @@ class _Shelf:
             files = gr.HTML(elem_id="chat-files")
             delete = gr.Button(word("chat.delete"), size="sm", elem_id="chat-delete")
             with gr.Row(visible=False) as sure:
-                delete_now = gr.Button(word("chat.delete_now"), size="sm", variant="stop", elem_id="chat-delete-now")
+                delete_now = gr.Button(word("chat.delete_now"), size="sm", variant="primary", elem_id="chat-delete-now")
                 keep = gr.Button(word("chat.keep"), size="sm", elem_id="chat-keep")
         return cls(new, conversations, title, rename, export, files, delete, sure, delete_now, keep)
 
@@ -109,9 +109,10 @@ class _Room:
                 max_lines=12,
                 elem_id="chat-message",
                 scale=8,
+                min_width=140,
             )
-            send = gr.Button(word("chat.send"), variant="primary", elem_id="chat-send", scale=1, min_width=90)
-            stop = gr.Button(word("stop"), elem_id="chat-stop", scale=1, min_width=90)
+            send = gr.Button(word("chat.send"), variant="primary", elem_id="chat-send", scale=1, min_width=70)
+            stop = gr.Button(word("stop"), elem_id="chat-stop", scale=1, min_width=70)
         current = gr.Textbox("", visible=False)
         return cls(conversation, message, send, stop, current, gr.JSON([], label="history", visible=False))
 
@@ -151,8 +152,10 @@ def _settings() -> dict[str, Any]:
     """Lay out model and system prompt, and the settings that few people need in a closed part below."""
     with gr.Row(equal_height=True):
         values: dict[str, Any] = {
-            "model": model_control("chat", info=word("chat.model.info"), elem_id="chat-model"),
-            "system_prompt": control(ChatSettings, "system_prompt", lines=1, max_lines=8, elem_id="chat-system"),
+            "model": model_control("chat", info=word("chat.model.info"), elem_id="chat-model", min_width=260),
+            "system_prompt": control(
+                ChatSettings, "system_prompt", lines=1, max_lines=8, elem_id="chat-system", min_width=260
+            ),
         }
     with gr.Accordion(word("more"), open=False, elem_id="chat-more"):
         values["max_new_tokens"] = control(ChatSettings, "max_new_tokens", elem_id="chat-max_new_tokens")

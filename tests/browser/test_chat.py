@@ -16,6 +16,7 @@ from core.messages import read_messages
 from core.words import dictionary, say
 from tests.browser.conftest import OpenWindow
 from tests.browser.steps import PATIENCE, expect_dialog, open_tab
+from tests.browser.test_page import violations
 from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.models import tiny_chat
 from tests.serving import Served
@@ -387,6 +388,21 @@ def test_what_is_no_longer_read_is_marked(open_window: OpenWindow, model: str) -
         expect(page.locator("#chat-conversation").get_by_text(beginning)).to_be_visible()
         expect(page.locator("#chat-view .note").last).to_contain_text("256")
         expect(said(page, "user")).to_have_count(3)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_follow_a_conversation(open_window: OpenWindow, server: FakeChatServer, theme: str) -> None:
+    """The checker axe finds nothing serious or critical in a conversation with thoughts, code and a note."""
+    with open_window(f"?__theme={theme}", reduced_motion="reduce") as page:
+        server.next(pieces=["<think>Hm</think>Use `x`:\n\n```python\nx = 1  # one\n```\n[more](https://example.org)"])
+        come_in(page, server.name())
+        write(page, "How?")
+        whole_answer(page)
+        page.locator("#chat-this button").first.click()
+        page.locator("#chat-delete").click()
+        expect(page.locator("#chat-delete-now")).to_be_visible()
+        page.locator("#footer-line summary").click()
+        assert violations(page, "tab.chat") == []
 
 
 def test_an_example_begins_a_conversation(open_window: OpenWindow, model: str) -> None:

@@ -188,6 +188,26 @@ def test_one_answer_at_a_time(kept: Conversations) -> None:
         pass
 
 
+def test_a_server_that_ends_waits_for_its_answers(kept: Conversations) -> None:
+    """A shutdown stops every answer and waits until it is kept, but not for ever."""
+    assert kept.shutdown()
+    first, began, cancel = one(kept), threading.Event(), CancelToken()
+
+    def answer() -> None:
+        with kept.answering(ADA, first.head.id, cancel):
+            began.set()
+            while not cancel.cancelled:
+                time.sleep(0.001)
+            kept.save(ADA, first.with_said(HI))
+
+    threading.Thread(target=answer, daemon=True).start()
+    assert began.wait(5)
+    assert kept.shutdown()
+    assert kept.read(ADA, first.head.id).said == (HI,)
+    with kept.answering(ADA, first.head.id, CancelToken()):
+        assert not kept.shutdown(0.01)
+
+
 def test_a_visitor_has_a_quota(folder: Path) -> None:
     """Too many conversations, or too many bytes, are refused with the numbers; another visitor has room."""
     small = Conversations(folder, Quota(conversations=2, visitor_bytes=2_000))

@@ -20,6 +20,7 @@ from core.tasks.text.chat import ChatSettings, Reply, chat
 from core.tasks.text.chat_template import PLAIN, STORY
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import arguments
+from tests.fakes.chat_server import ANSWER, FakeChatServer
 from tests.fakes.models import CHATML, tiny_chat
 
 BEFORE = [{"role": "user", "content": "Hi, 你好"}, {"role": "assistant", "content": "Hello!"}]
@@ -231,6 +232,36 @@ def test_a_stop_keeps_what_was_written(make_chat: MakeChat, registry: Registry) 
     assert 0 < reply.new_tokens < 30
     with pytest.raises(Cancelled):
         chat(asked, registry, Lane(cancel=cancel))
+
+
+def test_a_model_elsewhere_answers_alike(registry: Registry) -> None:
+    """A model behind an address gets system prompt, history and message, and what it sends is told and counted."""
+    told: list[str] = []
+    with FakeChatServer() as server:
+        reply = chat(settings(server.name(), history=BEFORE, system_prompt="Be kind."), registry, told=told.append)
+        (heard,) = server.conversations
+    assert heard.body["messages"] == [one.as_dict() for one in reply.messages]
+    assert (reply.text, told[-1], reply.reason) == ("".join(ANSWER), "".join(ANSWER), "eos")
+    assert (reply.new_tokens, reply.given, reply.left_out) == (len(ANSWER), None, 0)
+    assert reply.provenance.device.startswith("remote: 127.0.0.1")
+
+
+def test_a_stop_keeps_what_came_from_elsewhere(registry: Registry) -> None:
+    """What another machine had sent until a stop is the answer; its connection is closed."""
+    cancel, two = CancelToken(), "".join(ANSWER[:2])
+
+    def stop(text: str) -> None:
+        if text == two:
+            cancel.cancel()
+
+    with FakeChatServer() as server:
+        turn = server.next(hold_after=2)
+        reply = chat(settings(server.name()), registry, Lane(cancel=cancel), stop)
+        assert turn.gone.wait(10)
+        assert (reply.text, reply.reason, reply.new_tokens) == (two, "stopped", None)
+        assert reply.provenance.as_dict()["model"] == server.models[0]
+        with pytest.raises(Cancelled):
+            chat(settings(server.name()), registry, Lane(cancel=cancel))
 
 
 def test_beams_answer_at_once(make_chat: MakeChat, registry: Registry) -> None:
