@@ -6,6 +6,8 @@ brings (`generate_batch`) is made for GPUs: it measures and fills their memory, 
 
 from __future__ import annotations
 
+import inspect
+import logging
 import threading
 import time
 from collections import deque
@@ -17,13 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import Cancelled
 from core.events import CancelToken
+from core.memory import ran_out
 from core.traced import Steps
 
 if TYPE_CHECKING:
     import torch
 
+log = logging.getLogger("atelier")
+
 PROMPT_TOKENS_AT_ONCE = 256
 """Tokens of a prompt read in one step: others wait no longer than this for their next token."""
+PADDING = 256
+"""Columns of padding that a text may get beside a longer one, or half its own length if that is more."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class Writing:
     told: Callable[[Sequence[Token | None]], None] = lambda _: None
     """Called in the compute thread with the new token of each row; None where the row has ended."""
     cancel: CancelToken = field(default_factory=CancelToken)
+    background: bool = False
+    """Of a table: others go first."""
     outcome: Future[Written] = field(default_factory=Future)
     began: float = field(default_factory=time.perf_counter)
 
@@ -118,6 +127,7 @@ class Decoder:
         """Begin with nothing to write; `model` is a causal language model of transformers."""
         self.model = model
         self._steps = steps or Steps()
+        self._merges = "position_ids" in inputs_of(model)  # else it would count the padding of a shorter text, too
         self._pending: deque[Writing] = deque()
         self._reading: tuple[Writing, Any, int] | None = None
         """A prompt that is half read: its cache, and how many tokens it holds."""
@@ -192,13 +202,8 @@ class Decoder:
         _choose(writing, logits.repeat(writing.count, 1))
         if not writing.over:
             self._groups.append(_Group([writing], cache, torch.ones_like(writing.ids[:, :-1])))
-            self._merge()
-
-    def _merge(self) -> None:
-        """Put groups together whose caches allow it, so that one forward pass serves them all."""
-        plain = [group for group in self._groups if _is_plain(group.cache)]
-        if len(plain) > 1:
-            self._groups = [group for group in self._groups if group not in plain] + [_merged(plain)]
+            if self._merges:
+                self._groups = _joined(self._groups)
 
     def _continue(self, group: _Group) -> None:
         import torch
@@ -208,7 +213,7 @@ class Decoder:
         logits = self._steps.next_logits(self.model, last, group.cache, group.mask)
         row = 0
         for writing in group.writings:
-            _choose(writing, logits[row : row + writing.count])
+            self._guarded([writing], partial(_choose, writing, logits[row : row + writing.count]))
             row += writing.count
 
     def _tidy(self) -> None:
@@ -294,24 +299,71 @@ def _is_plain(cache: Any) -> bool:
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
-def _merged(groups: Sequence[_Group]) -> _Group:
-    """Lay caches below each other, padded on the left to the longest."""
+def inputs_of(model: Any) -> frozenset[str]:
+    """Return the names of what a model's forward pass takes; some take anything, and ignore what they do not know."""
+    whole = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT's own takes anything
+    return frozenset(inspect.signature(whole.forward).parameters)
+
+
+def most_columns(tokens: int) -> int:
+    """Return how many columns of a cache a text of so many tokens may take, with the padding beside longer ones."""
+    return tokens + max(PADDING, tokens // 2)
+
+
+def _joined(groups: Sequence[_Group]) -> list[_Group]:
+    """Put groups of like length together, so that one forward pass serves them; where memory is short, none."""
+    plain = sorted((group for group in groups if _is_plain(group.cache)), key=lambda group: group.mask.shape[1])
+    found = [group for group in groups if not _is_plain(group.cache)]
+    for place, group in enumerate(plain):
+        if place and _alike(found[-1], group):
+            found[-1:] = _merged([found[-1], group])
+        else:
+            found.append(group)
+    return found
+
+
+def _alike(short: _Group, long: _Group) -> bool:
+    """Tell whether the shortest text of both would get no more padding than was promised for it."""
+    shortest = int(min(short.mask.sum(1).min(), long.mask.sum(1).min()))
+    return max(short.mask.shape[1], long.mask.shape[1]) <= most_columns(shortest)
+
+
+def _merged(groups: Sequence[_Group]) -> list[_Group]:
+    """Lay caches below each other, padded on the left to the longest; if that takes too much memory, leave them."""
+    try:
+        tables = [_laid_out([group.cache.layers[place] for group in groups]) for place in _layers(groups[0])]
+    except (MemoryError, RuntimeError) as problem:
+        if not ran_out(problem):
+            raise
+        log.info("Texts stay apart: %s", problem)
+        return list(groups)
+    for layer, (keys, values) in zip(groups[0].cache.layers, tables, strict=True):
+        layer.keys, layer.values = keys, values
+    mask = _below_each_other([group.mask for group in groups], dimension=1)
+    return [_Group([writing for group in groups for writing in group.writings], groups[0].cache, mask)]
+
+
+def _layers(group: _Group) -> range:
+    return range(len(group.cache.layers))
+
+
+def _laid_out(layers: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    keys = _below_each_other([layer.keys for layer in layers], dimension=2)
+    return keys, _below_each_other([layer.values for layer in layers], dimension=2)
+
+
+def _below_each_other(tables: Sequence[torch.Tensor], dimension: int) -> torch.Tensor:
+    """Concatenate rows of several lengths, zeros on the left of the shorter ones."""
     import torch
 
-    first, *others = groups
-    longest = max(group.mask.shape[1] for group in groups)
+    longest = max(table.shape[dimension] for table in tables)
 
-    def padded(tensor: torch.Tensor, dimension: int) -> torch.Tensor:
-        missing = longest - tensor.shape[dimension]
-        sides = [0, 0] * (tensor.ndim - 1 - dimension) + [missing, 0]
-        return torch.nn.functional.pad(tensor, sides) if missing else tensor
+    def padded(table: torch.Tensor) -> torch.Tensor:
+        missing = longest - table.shape[dimension]
+        sides = [0, 0] * (table.ndim - 1 - dimension) + [missing, 0]
+        return torch.nn.functional.pad(table, sides) if missing else table
 
-    for place, layer in enumerate(first.cache.layers):
-        layers = [layer, *(other.cache.layers[place] for other in others)]
-        layer.keys = torch.cat([padded(one.keys, 2) for one in layers])
-        layer.values = torch.cat([padded(one.values, 2) for one in layers])
-    mask = torch.cat([padded(group.mask, 1) for group in groups])
-    return _Group([writing for group in groups for writing in group.writings], first.cache, mask)
+    return torch.cat([padded(table) for table in tables])
 
 
 def _drop_common_padding(group: _Group) -> None:
