@@ -22,7 +22,7 @@ from anyio import to_thread
 from gradio.components import FormComponent
 from gradio.context import LocalContext
 
-from core.errors import AtelierError, Cancelled
+from core.errors import AtelierError, Busy, Cancelled
 from core.events import CancelToken, Progress
 from core.words import Sentence, say
 from tabs._language import language_of
@@ -31,9 +31,26 @@ from tabs._visitor import visitor_of
 
 log = logging.getLogger("atelier")
 
-COMPUTE_LANE = "compute"
-COMPUTE_AT_ONCE = 8
-"""Requests in flight together: they share forward passes in one compute thread (core/batching.py)."""
+
+@dataclass(frozen=True)
+class Lane:
+    """Requests that wait for each other, and for no others."""
+
+    name: str
+    at_once: int
+    """Requests in flight together."""
+    each: int
+    """One visitor's share of them: whoever asks for more is refused, and takes nobody's place."""
+
+
+COMPUTING = Lane("compute", at_once=32, each=16)
+"""Answers that come whole: they share forward passes in one compute thread (core/batching.py)."""
+
+WRITING = Lane("write", at_once=128, each=8)
+"""Answers that come bit by bit: they take minutes and grow side by side, as many as the memory promised to them allows.
+
+Both lanes together stay below the `max_threads` of app.py, for the rest belongs to whoever watches a job.
+"""
 
 PRESENCE_CHECK_SECONDS = 0.5
 """How often a waiting event looks whether its visitor is still there, and a watched job whether it has news."""
@@ -89,9 +106,13 @@ class Endpoint:
 
 
 def compute(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
-    """Wire work that runs a model: it waits in the compute lane, shows progress and can be cancelled."""
-    lane = {"concurrency_id": COMPUTE_LANE, "concurrency_limit": COMPUTE_AT_ONCE, **options}
-    return _wire(trigger, _following(handler, endpoint.outputs), endpoint, trigger_mode="once", **lane)
+    """Wire work that runs a model: it has a place in a lane, shows progress and can be cancelled."""
+    return _compute_in(COMPUTING, trigger, handler, endpoint, **options)
+
+
+def write(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
+    """Wire work that shows its answer bit by bit, as `compute`, but in a lane of its own: it keeps its place long."""
+    return _compute_in(WRITING, trigger, handler, endpoint, **options)
 
 
 def follow(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
@@ -103,6 +124,11 @@ def follow(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
 def look_up(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
     """Wire a quick question or a stop: it never waits behind computing."""
     return _wire(trigger, _direct(handler), endpoint, concurrency_limit=None, **options)
+
+
+def _compute_in(lane: Lane, trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
+    told = {"concurrency_id": lane.name, "concurrency_limit": lane.at_once, "trigger_mode": "once", **options}
+    return _wire(trigger, _following(handler, endpoint.outputs, lane), endpoint, **told)
 
 
 def _wire(trigger: Any, event: Handler, endpoint: Endpoint, **options: Any) -> Any:
@@ -164,7 +190,7 @@ def _watching(handler: Handler, outputs: Sequence[gr.components.Component] = ())
     return _named(event, handler)
 
 
-def _following(handler: Handler, outputs: Sequence[gr.components.Component] = ()) -> Handler:
+def _following(handler: Handler, outputs: Sequence[gr.components.Component] = (), lane: Lane = COMPUTING) -> Handler:
     """Run the handler in a thread; the generator passes on its progress, its result, and the visitor's leaving."""
 
     async def event(
@@ -173,6 +199,8 @@ def _following(handler: Handler, outputs: Sequence[gr.components.Component] = ()
         data: gr.EventData = NOTHING_TOLD,
         **values: Any,
     ) -> AsyncGenerator[Any]:
+        if _earlier_of(visitor_of(request), lane) >= lane.each:
+            raise in_words(Busy("error.too_many_at_once", limit=lane.each), language_of(request))
         cancel, news = CancelToken(), asyncio.Queue[Any]()
         loop = asyncio.get_running_loop()
 
@@ -257,10 +285,28 @@ def _presence() -> Callable[[], bool]:
 
     Gradio marks the event of a closed page, but looks at the mark only when a generator yields; this one need not.
     """
-    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
-    running = () if blocks is None else (event for events in blocks._queue.active_jobs for event in events or ())  # noqa: SLF001
-    mine = next((event for event in running if event._id == event_id), None)  # noqa: SLF001
+    mine, _ = _running()
     return lambda: mine is None or mine.alive
+
+
+def _earlier_of(visitor: str, lane: Lane) -> int:
+    """Return how many events of a visitor have had a place in the lane for longer than this one."""
+    mine, others = _running()
+    return sum(
+        one.alive
+        and one.concurrency_id == lane.name
+        and visitor_of(gr.Request(one.request, session_hash=one.session_hash)) == visitor
+        and (one.enqueue_time, one._id) < (mine.enqueue_time, mine._id)  # noqa: SLF001
+        for one in others
+    )
+
+
+def _running() -> tuple[Any, list[Any]]:
+    """Return this event as Gradio's queue knows it (None outside of a queue), and the others that run beside it."""
+    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    running = [] if blocks is None else [event for events in blocks._queue.active_jobs for event in events or ()]  # noqa: SLF001
+    mine = next((event for event in running if event._id == event_id), None)  # noqa: SLF001
+    return mine, [event for event in running if mine is not None and event is not mine]
 
 
 def in_words(problem: BaseException, language: str) -> gr.Error:

@@ -13,7 +13,7 @@ from core.tasks.text.chat import ChatSettings
 from core.tasks.text.options import WISHES, ModelOptions
 from tabs._chat_desk import Desk, Screen
 from tabs._chat_view import SCRIPT
-from tabs._events import Endpoint, compute, look_up
+from tabs._events import Endpoint, look_up, write
 from tabs._form import control, model_control
 from tabs._generation_form import generation_controls
 from tabs._language import word
@@ -181,14 +181,14 @@ def _wire(desk: Desk, page: gr.Blocks, places: _Places) -> None:
     asked = {"conversation": room.current, **values}
     said = {"message": room.message, **asked}
     public = {"message": room.message, "history": room.history, **values}
-    compute(room.history.change, desk.chat, Endpoint("chat", public, places.outputs))  # nothing on the page changes it
+    write(room.history.change, desk.chat, Endpoint("chat", public, places.outputs))  # nothing on the page changes it
     sending = [
-        compute(
+        write(
             partial(gr.on, [room.send.click, room.message.submit]), desk.send, _private("send", said, screen), **shown
         ),
-        compute(room.conversation.example_select, desk.example, _private("example", values, screen), **shown),
-        compute(room.conversation.retry, desk.retry, _private("retry", asked, screen), **shown),
-        compute(room.conversation.edit, desk.edit, _private("edit", asked, screen), **shown),
+        write(room.conversation.example_select, desk.example, _private("example", values, screen), **shown),
+        write(room.conversation.retry, desk.retry, _private("retry", asked, screen), **shown),
+        write(room.conversation.edit, desk.edit, _private("edit", asked, screen), **shown),
     ]
     open_one, quiet = {"conversation": room.current}, {"queue": False, "show_progress": "hidden"}
     for trigger in (shelf.conversations.select, shelf.new.click, shelf.delete_now.click):

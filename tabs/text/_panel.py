@@ -11,7 +11,7 @@ import gradio as gr
 from core.atelier import Atelier
 from core.snippets import snippets_markdown
 from core.tasks.text.encoder import Lane
-from tabs._events import Endpoint, Visit, compute
+from tabs._events import Endpoint, Visit, compute, write
 from tabs._form import model_control
 from tabs._language import word
 from tabs._views import notes, ran_on
@@ -84,7 +84,8 @@ def lay_out(
                 inputs.update(more())
         with gr.Column(scale=1, min_width=320):
             outputs = _outputs(task)
-    running = compute(run.click, _handler(atelier, task), Endpoint(task.api_name, {**inputs, **wishes}, outputs))
+    wire = write if task.sketch else compute
+    running = wire(run.click, _handler(atelier, task), Endpoint(task.api_name, {**inputs, **wishes}, outputs))
     stop.click(None, cancels=[running], api_visibility="private")
 
 
@@ -107,7 +108,7 @@ def _telling(task: TextTask, settings: Any, visit: Visit) -> dict[str, Callable[
     if task.sketch is None:
         return {}
     sketch, rest = task.sketch, (gr.skip(),) * 3
-    return {"told": lambda so_far: visit.show((sketch(so_far, settings), *rest))}
+    return {"told": lambda so_far: visit.show(lambda: (sketch(so_far, settings), *rest))}
 
 
 def _outputs(task: TextTask) -> list[gr.components.Component]:

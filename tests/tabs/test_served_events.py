@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import gradio as gr
@@ -19,7 +20,8 @@ from core.errors import InvalidInput
 from core.events import Progress
 from core.settings import Settings
 from core.words import say
-from tabs._events import Endpoint, Visit, compute, follow, look_up
+from tabs._events import COMPUTING, WRITING, Endpoint, Lane, Visit, compute, follow, look_up, write
+from tabs._visitor import COOKIE
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no_silent_downcasting")  # Gradio's own, of its own pandas calls
 
@@ -67,14 +69,22 @@ class House:
     work: Work
     browser: httpx.Client
 
-    def join(self, name: str) -> str:
-        """Queue an event as a browser does; returns the session."""
+    def join(self, name: str, visitor: str = "") -> str:
+        """Queue an event as a browser does, with its cookie where it has one; returns the session."""
         session = uuid4().hex
         config = self.browser.get("/config").json()
         index = next(entry["id"] for entry in config["dependencies"] if entry["api_name"] == name)
         body = {"data": [], "fn_index": index, "session_hash": session}
-        self.browser.post("/gradio_api/queue/join", json=body).raise_for_status()
+        cookie = {"cookie": f"{COOKIE}={visitor}"} if visitor else {}
+        self.browser.post("/gradio_api/queue/join", json=body, headers=cookie).raise_for_status()
         return session
+
+    def ending(self, session: str) -> dict[str, Any]:
+        """Return what the page hears last of an event."""
+        with self.browser.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as news:
+            line = next(line for line in news.iter_lines() if '"process_completed"' in line)
+        told: dict[str, Any] = json.loads(line.removeprefix("data: "))
+        return told
 
 
 @pytest.fixture
@@ -85,6 +95,7 @@ def house() -> Iterator[House]:
         name, shown = gr.Textbox("you", label="name"), gr.Textbox(label="view")
         compute(gr.Button().click, work.block, Endpoint("block", {}, [shown]))
         compute(gr.Button().click, work.greet, Endpoint("greet", {"name": name}, [shown]))
+        write(gr.Button().click, work.block, Endpoint("write", {}, [shown]))
         follow(gr.Button().click, work.watch, Endpoint("watch", {}, [shown]))
         look_up(gr.Button().click, work.greet, Endpoint("look_up", {"name": name}, [shown]))
     told = {**app.serving(Settings()), "server_port": None, "prevent_thread_lock": True, "quiet": True}
@@ -135,6 +146,34 @@ def test_many_watchers_hold_nobody_up(house: House, client: Client) -> None:
     assert all(house.work.begun.acquire(timeout=PATIENCE) for _ in range(WATCHERS))
     for api_name in ("/look_up", "/greet"):
         assert client.submit("Ada", api_name=api_name).result(PATIENCE) == "hello Ada (en)"
+
+
+def test_long_writings_hold_nobody_up(house: House, client: Client) -> None:
+    """While more texts are written than answers may be computed at once, an answer is computed."""
+    writers = COMPUTING.at_once + 2
+    for _ in range(writers):
+        house.join("write")
+    assert all(house.work.begun.acquire(timeout=PATIENCE) for _ in range(writers))
+    assert client.submit("Ada", api_name="/greet").result(PATIENCE) == "hello Ada (en)"
+
+
+@pytest.mark.parametrize(("name", "lane"), [("block", COMPUTING), ("write", WRITING)])
+def test_no_visitor_takes_all_places(house: House, name: str, lane: Lane) -> None:
+    """Whoever holds a visitor's share from however many pages is refused more, in words; others are served."""
+    for _ in range(lane.each):
+        house.join(name, "a" * 32)
+    assert all(house.work.begun.acquire(timeout=PATIENCE) for _ in range(lane.each))
+    refused = house.ending(house.join(name, "a" * 32))
+    assert refused["output"]["error"] == str(say("error.too_many_at_once", limit=lane.each))
+    house.join(name, "b" * 32)
+    assert house.work.begun.acquire(timeout=PATIENCE)
+    assert lane.each < lane.at_once
+
+
+def test_a_share_is_free_again(client: Client) -> None:
+    """What has ended counts no more: one visitor asks again and again."""
+    for _ in range(COMPUTING.each + 1):
+        assert client.predict("Ada", api_name="/greet") == "hello Ada (en)"
 
 
 def test_programs_get_the_value(house: House, client: Client) -> None:
