@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -63,7 +63,7 @@ class Desk:
         """Answer a message after a history of {role, content}; give the result back as the next history."""
         settings = ChatSettings(message=message, history=history, **values)
         lane, rest = Lane(cancel=visit.cancel, report=visit.report), (SKIP,) * 3
-        reply = chat(settings, self.atelier.registry, lane, lambda text: visit.show((draw_text(text), *rest)))
+        reply = chat(settings, self.atelier.registry, lane, lambda text: visit.show(lambda: (draw_text(text), *rest)))
         view = draw_text(reply.text, opened=reply.opens_thinking) + draw_below(reply, visit)
         return view, self._code(visit, settings, reply), reply.result, reply.provenance.as_dict()
 
@@ -73,7 +73,8 @@ class Desk:
 
     def example(self, visit: Visit, **values: Any) -> Any:
         """Begin a conversation with one of the examples."""
-        message = str(dict(visit.told.get("value") or {}).get("text", ""))
+        chosen = visit.told.get("value")
+        message = str(chosen.get("text", "")) if isinstance(chosen, Mapping) else ""
         return self._answer(visit, "", lambda talk: talk.say("", message, values), message)
 
     def retry(self, visit: Visit, conversation: str, **values: Any) -> Any:
