@@ -102,10 +102,10 @@ class Registry:
         enough.
         """
         device = model.placement.device
-        if not self._promises.make(device, needed, self._free_on(device)):
+        if not self._promises.make(device, needed, self._unused_on(device)):
             with self._alone(cancel or CancelToken()):
-                while not self._promises.make(device, needed, free := self._free_on(device)):
-                    self._evict(self._neighbour(device, self._short_for_writing(device, needed, free)).id)
+                while not self._promises.make(device, needed, self._unused_on(device)):
+                    self._evict(self._neighbour(device, needed, self._short_for_writing).id)
         try:
             yield
         finally:
@@ -262,7 +262,8 @@ class Registry:
 
     def _try_to_load(self, spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
         try:
-            return self._loader.load(spec, files, placement)
+            with self._promises.kept(placement.device, placement.predicted_bytes):
+                return self._loader.load(spec, files, placement)
         except (MemoryError, RuntimeError, OSError) as problem:
             if not ran_out(problem):
                 raise
@@ -326,33 +327,49 @@ class Registry:
             if needed <= entry.bytes_for(0) or needed <= self._free_on(device):
                 return
             with self._alone(request.cancel):
-                while (free := self._free_on(device)) < needed:
-                    why = say("say.no_room_to_work", device=device, needed=in_bytes(needed), free=in_bytes(free))
-                    self._evict(self._neighbour(device, why).id)
+                while self._free_on(device) < needed:
+                    self._evict(self._neighbour(device, needed, self._short_for_working).id)
         except BaseException:
             self._give_back(entry)
             raise
 
-    def _free_on(self, device: str) -> int:
+    def _unused_on(self, device: str) -> int:
+        """Return the bytes that nobody has taken; some of them may be promised."""
         return self._probe().device(device).free_bytes
 
-    def _neighbour(self, device: str, why: Sentence) -> Idle:
-        """Return the idle model that goes next on a device; raises NotEnoughMemory, saying why, if there is none."""
-        if found := next((one for one in self._situation().idle if one.device == device), None):
-            return found
-        raise self._shelf.short_of_memory(why)
+    def _free_on(self, device: str) -> int:
+        """Return the bytes that are neither taken nor promised."""
+        return max(self._unused_on(device) - self._promises.on(device)[0], 0)
 
-    def _short_for_writing(self, device: str, needed: int, free: int) -> Sentence:
-        promised, texts = self._promises.on(device)
-        numbers = {"needed": needed, "free": free, "promised": promised}
+    def _neighbour(self, device: str, needed: int, why: Callable[[str, int], Sentence]) -> Idle:
+        """Return the idle model that goes next on a device; raises NotEnoughMemory if all of them were too little."""
+        idle = [one for one in self._situation().idle if one.device == device]
+        if idle and self._free_on(device) + sum(one.measured_bytes for one in idle) >= needed:
+            return idle[0]
+        raise self._shelf.short_of_memory(why(device, needed))
+
+    def _short_for_working(self, device: str, needed: int) -> Sentence:
+        return say("say.no_room_to_work", device=device, needed=in_bytes(needed), free=in_bytes(self._free_on(device)))
+
+    def _short_for_writing(self, device: str, needed: int) -> Sentence:
+        promised, others = self._promises.on(device)
+        numbers = {"needed": needed, "free": self._unused_on(device), "promised": promised}
         in_words = {name: in_bytes(count) for name, count in numbers.items()}
-        return say("say.no_room_to_write", device=device, texts=texts, **in_words)
+        return say("say.no_room_to_write", device=device, others=others, **in_words)
 
     def _situation(self) -> Situation:
-        hardware = self._probe()
+        hardware = self._unpromised(self._probe())
         with self._lock:
             left = None if self._budget_bytes is None else self._budget_bytes - self._shelf.held_bytes
             return Situation(hardware, tuple(entry.as_idle for entry in self._shelf.idle()), left)
+
+    def _unpromised(self, hardware: Hardware) -> Hardware:
+        """Return the machine without the memory that is spoken for."""
+        devices = (
+            replace(one, free_bytes=max(one.free_bytes - self._promises.on(one.label)[0], 0))
+            for one in hardware.devices
+        )
+        return replace(hardware, devices=tuple(devices))
 
     def _evict(self, resident_id: str) -> bool:
         """Unload one model to make room; if it was borrowed, is held or went meanwhile, the caller looks again."""

@@ -12,10 +12,19 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    BartConfig,
+    BartForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from core.batching import Batcher
-from core.decoding import PROMPT_TOKENS_AT_ONCE, Token, Writing, Written
+from core.decoding import PROMPT_TOKENS_AT_ONCE, Decoder, Token, Writing, Written, inputs_of, most_columns
 from core.errors import Cancelled
 from core.events import CancelToken
 from core.tasks.text.sampling import GenerationOptions, arguments, rule
@@ -56,11 +65,15 @@ WAYS = {
 def network(request: pytest.FixtureRequest) -> Any:
     """Give a tiny model whose answers differ from each other: fresh weights alone are nearly flat."""
     torch.manual_seed(0)
-    made = MODELS[request.param]().eval()
-    for parameter in made.parameters():
+    return sharpened(MODELS[request.param]())
+
+
+def sharpened(network: Any) -> Any:
+    """Make fresh weights so large that no two tokens are nearly as likely."""
+    for parameter in network.parameters():
         if parameter.ndim > 1:
             parameter.data.mul_(8)
-    return made
+    return network.eval()
 
 
 def prompts() -> list[list[int]]:
@@ -207,9 +220,64 @@ def test_nothing_of_a_finished_text_is_kept(last: int) -> None:
     assert alive() is None
 
 
+def side_by_side(network: Any, *places: int) -> list[Writing]:
+    """Return greedy writings of some prompts."""
+    found = []
+    for prompt in (prompts()[place] for place in places):
+        how = rule(GREEDY, SimpleNamespace(model=network, tokenizer=None), len(prompt), seed=7)
+        found.append(Writing(prompt, how))
+    return found
+
+
 def test_what_goes_wrong_reaches_its_own_requester(llama: Any) -> None:
-    """A token that the model does not know fails its request alone; the next one is served."""
-    batcher = Batcher()
-    with pytest.raises(IndexError):
-        written(batcher, llama, [1, 9_999])
-    assert ids(written(batcher, llama, prompts()[1])) == plain(llama, prompts()[1])
+    """A prompt that the model does not know, and a listener that fails, harm no text beside theirs."""
+    batcher, (harmed, whole) = Batcher(), side_by_side(llama, 1, 3)
+    unknown = Writing([1, 9_999], harmed.rule)
+    seen: list[Any] = []
+
+    def told(tokens: Sequence[Token | None]) -> None:
+        seen.append(tokens)
+        if len(seen) == 5:
+            raise ValueError("nobody listens")
+
+    harmed.told = told
+    with pytest.raises((ValueError, IndexError)):
+        batcher.write(llama, harmed, unknown, whole)
+    assert isinstance(harmed.outcome.exception(), ValueError)
+    assert isinstance(unknown.outcome.exception(), IndexError)
+    assert ids(whole.outcome.result()) == plain(llama, prompts()[3])
+
+
+def test_texts_stay_apart_where_memory_is_short(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where caches cannot be put together, both texts are written all the same."""
+
+    def full(_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("core.decoding._laid_out", full)
+    found = Batcher().write(llama, *side_by_side(llama, 1, 3))
+    assert [ids(one) for one in found] == [plain(llama, prompts()[place]) for place in (1, 3)]
+
+
+def test_a_short_text_is_not_padded_beyond_what_was_promised(llama: Any) -> None:
+    """Beside a much longer text a short one keeps a cache of its own; beside one of its like it does not."""
+    decoder = Decoder(llama)
+    for writing in side_by_side(llama, 4, 1, 3):
+        decoder.join(writing)
+    widths: list[tuple[int, ...]] = []
+    while not decoder.idle:
+        decoder.step()
+        widths.append(tuple(sorted(len(group.writings) for group in decoder._groups)))
+        for group in decoder._groups:
+            assert group.mask.shape[1] <= most_columns(int(group.mask.sum(1).min()))
+    assert (1, 2) in widths
+
+
+def test_a_model_that_counts_its_padding_writes_each_text_alone() -> None:
+    """Without position_ids a model would take padding for text, so its texts are never put together."""
+    torch.manual_seed(0)
+    config = BartConfig(vocab_size=64, d_model=32, decoder_layers=2, decoder_attention_heads=4, **SPECIAL)
+    bart = sharpened(BartForCausalLM(config))
+    assert "position_ids" not in inputs_of(bart)
+    found = Batcher().write(bart, *side_by_side(bart, 1, 2, 3))
+    assert [ids(one) for one in found] == [plain(bart, prompts()[place]) for place in (1, 2, 3)]

@@ -136,6 +136,7 @@ def rule(
 
     network = model.model
     config, _ = network._prepare_generation_config(None, **arguments(options, ends))  # noqa: SLF001 the one place that knows the model's own settings
+    config.max_length = prompt_tokens + options.max_new_tokens  # a forced end is counted from it
     network._prepare_special_tokens(config, kwargs_has_attention_mask=True, device=network.device)  # noqa: SLF001
     processors = network._get_logits_processor(  # noqa: SLF001 its order decides the result
         generation_config=config, input_ids_seq_length=prompt_tokens, device=network.device

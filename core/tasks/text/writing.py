@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.decoding import Token, Writing, Written
+from core.decoding import Token, Writing, Written, inputs_of, most_columns
 from core.errors import Cancelled
 from core.loading import LoadedModel
 from core.promises import cache_bytes
@@ -16,6 +16,8 @@ from core.tasks.text.sampling import rule
 
 STOPPED = "stopped"
 """Why a text ended that somebody stopped."""
+COPIES = 2
+"""Old keys and values are held beside the new ones, in a recorded step and where texts are put together."""
 UNFINISHED = "\ufffd"
 """What a tokenizer decodes half a character to."""
 
@@ -31,20 +33,33 @@ def write(
     Raises NotEnoughMemory, and Cancelled at most a token after a stop; with `keep`, what was written until then is
     returned, its reason STOPPED, unless it is nothing.
     """
-    settings = request.settings
-    most = cache_bytes(model.model, settings.rows, len(request.ids) + settings.max_new_tokens)
-    with registry.promise(model, most, request.cancel):
-        if settings.num_beams > 1:
+    at_once = request.settings.num_beams > 1 or not goes_on(model)
+    with registry.promise(model, _most_bytes([request], model, alone=at_once), request.cancel):
+        if at_once:
             return write_with_beams(request, registry, model)
         return _write_on(request, registry, model, told, keep=keep)
 
 
+def goes_on(model: LoadedModel) -> bool:
+    """Tell whether the model can be asked for one token after the other; some know another kind of cache, or none."""
+    return "past_key_values" in inputs_of(model.model)
+
+
+def _most_bytes(requests: Sequence[Request], model: LoadedModel, *, alone: bool) -> int:
+    """Return what the caches of texts that are written side by side come to hold; each is padded to the longest."""
+    tokens = max(len(request.ids) + request.settings.max_new_tokens for request in requests)
+    rows = sum(request.settings.rows for request in requests)
+    if alone:
+        return cache_bytes(model.model, rows, tokens)
+    return COPIES * cache_bytes(model.model, rows, most_columns(tokens))
+
+
 def write_many(requests: Sequence[Request], registry: Registry, model: LoadedModel) -> list[Written]:
     """Write one text for each request, side by side, with the memory for all of them promised; raises as `write`."""
-    longest = max(len(request.ids) + request.settings.max_new_tokens for request in requests)
-    most = cache_bytes(model.model, len(requests), longest)  # shorter ones are padded
+    if not goes_on(model):
+        return [write(request, registry, model) for request in requests]
     writings = [_writing(request, model) for request in requests]
-    with registry.promise(model, most, requests[0].cancel):
+    with registry.promise(model, _most_bytes(requests, model, alone=False), requests[0].cancel):
         return registry.batcher.write(model.model, *writings)
 
 
