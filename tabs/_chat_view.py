@@ -21,7 +21,8 @@ JOINER = "\u2060"
 """A sign that is not seen and keeps two others from meaning something together; copying leaves it out (SCRIPT)."""
 _LIVE = re.compile(r"<(?=[A-Za-z/!?])(?!https?://[^\s<>]+>)|!(?=\[)|```(?=mermaid)")
 """What would begin a tag, a picture or a drawing: Markdown's own bare links go only where somebody clicks."""
-_FORMULA = re.compile(r"(\$\$.+?\$\$|\\\[.+?\\\]|\\\(.+?\\\))", re.DOTALL)
+_FORMULA_BEGINS = re.compile(r"\$\$|\\\[|\\\(")
+_FORMULA_ENDS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _KEPT_APART = re.compile(f"(<|!|```){JOINER}")
 
 SHOWN_ENDINGS = ("length", "stopped")
@@ -67,8 +68,27 @@ def harmless(text: str) -> str:
 
     In a formula a space does it, which means nothing there; the joiner would be a sign.
     """
-    parts = _FORMULA.split(text)  # every second one is a formula
+    parts = _around_formulas(text)
     return "".join(_LIVE.sub(rf"\g<0>{' ' if place % 2 else JOINER}", part) for place, part in enumerate(parts))
+
+
+def _around_formulas(text: str) -> list[str]:
+    """Cut a text so that every second part is a formula, in time that grows with its length alone.
+
+    One expression for it would look to the end of the text from every sign that opens a formula which nothing closes.
+    """
+    parts, read, place = [], 0, 0
+    unclosed: set[str] = set()
+    while found := _FORMULA_BEGINS.search(text, place):
+        sign, place = found.group(), found.start() + 1
+        close = -1 if sign in unclosed else text.find(_FORMULA_ENDS[sign], found.end() + 1)
+        if close < 0:
+            unclosed.add(sign)
+            continue
+        end = close + len(_FORMULA_ENDS[sign])
+        parts += [text[read : found.start()], text[found.start() : end]]
+        read = place = end
+    return [*parts, text[read:]]
 
 
 def as_written(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.conversation_file import Conversation, Head, Said
+from core.settings import LIMITS
 from core.words import say
 from tabs._chat_view import JOINER, as_written, draw, draw_answer, draw_files, draw_text, harmless
 
@@ -51,6 +52,21 @@ def test_nothing_in_a_message_can_come_alive(live: str) -> None:
 def test_other_text_stays_as_it_is(plain: str) -> None:
     """What cannot come alive is not touched, and links that somebody must click are none of our business."""
     assert harmless(plain) == plain
+
+
+@pytest.mark.parametrize("formula", ["$$<b>$$", "\\[<b>\\]", "\\(<b>\\)", "$$$<b>$$", "\\[\\(<b>\\]", "$$\n<b>\n$$"])
+def test_a_formula_has_spaces_instead(formula: str) -> None:
+    """What closes a formula is what it was opened with; nothing in it gets a sign that it would show."""
+    assert harmless(f"{formula} <b>") == f"{formula.replace('<', '< ')} <{JOINER}b>"
+
+
+@pytest.mark.parametrize("piece", ["\\[", "\\(", "$$\\[", "\\[\\(", "$", "<https://", "!\\["])
+def test_the_longest_message_is_looked_at_once(piece: str) -> None:
+    """A message full of signs that open formulas, none of them closed, is read through as any other."""
+    message = (piece * LIMITS.text_characters)[: LIMITS.text_characters - 3] + "<b>"
+    shown = harmless(message)
+    assert shown.replace(" ", "").replace(JOINER, "") == message
+    assert not re.search(r"<[A-Za-z]", shown.replace("<https://", ""))
 
 
 def test_what_is_edited_is_what_was_written() -> None:

@@ -9,9 +9,11 @@ from core.tasks.text.sentences import Span, split_sentences
 
 _MARKER = re.compile(r"(?:(?:[-*•‣◦·–—+>#|]+|\[[ xX]?\]|\d{1,3}[.)]|[A-Za-z]\))[ \t]+)+")
 """What a line of a list, a quotation or a heading begins with."""
-_ADDRESS = re.compile(r"\S+://\S+|\S+@\S+\.\w+")
+_SPACE = re.compile(r"\s")
+_NAME = re.compile(r"\w+")
 _LINE = re.compile(r"[^\s][^\r\n]*")
-_BREAK = re.compile(r"[ \t]*(?:\r\n|\r|\n)[ \t]*")
+_BREAK = re.compile(r"(?:(?<![ \t])[ \t]+)?(?:\r\n|\r|\n)[ \t]*")
+"""A run of spaces is looked at from its beginning alone, else a long one would be read again from each of them."""
 _WIDE_END = re.compile(r"[。！？｡．，、；：][」』”’）》】\"')]*$")
 """The end of a sentence in a script that puts no space behind it."""
 
@@ -24,9 +26,15 @@ def translatable(text: str) -> list[Span]:
 def _with_words(text: str) -> Iterator[Span]:
     for sentence in split_sentences(text):
         for span in _without_addresses(text, sentence):
-            first_of_line = not text[text.rfind("\n", 0, span.start) + 1 : span.start].strip()
-            marker = _MARKER.match(text, span.start, span.end) if first_of_line else None
+            marker = _MARKER.match(text, span.start, span.end) if _begins_its_line(text, span.start) else None
             yield Span(marker.end() if marker else span.start, span.end)
+
+
+def _begins_its_line(text: str, start: int) -> bool:
+    """Tell whether only spaces stand before `start`; no more of the line is looked at, which may be the whole text."""
+    while start and text[start - 1] != "\n" and text[start - 1].isspace():
+        start -= 1
+    return not start or text[start - 1] == "\n"
 
 
 def _without_addresses(text: str, span: Span) -> Iterator[Span]:
@@ -34,7 +42,7 @@ def _without_addresses(text: str, span: Span) -> Iterator[Span]:
     start = end = -1
     for line in _LINE.finditer(text, span.start, span.end):
         written = line.group().rstrip()
-        if _ADDRESS.fullmatch(written) or not any(map(str.isalpha, written)):
+        if _is_address(written) or not any(map(str.isalpha, written)):
             if start >= 0:
                 yield Span(start, end)
             start = -1
@@ -42,6 +50,15 @@ def _without_addresses(text: str, span: Span) -> Iterator[Span]:
             start, end = line.start() if start < 0 else start, line.start() + len(written)
     if start >= 0:
         yield Span(start, end)
+
+
+def _is_address(line: str) -> bool:
+    r"""Tell whether a line is `\S+://\S+` or `\S+@\S+\.\w+`, without trying every pair of its signs as those would."""
+    if _SPACE.search(line):
+        return False
+    scheme, at, dot = line.find("://", 1), line.find("@", 1), line.rfind(".")
+    is_link = 0 < scheme < len(line) - len("://")
+    return is_link or (0 < at < dot - 1 and _NAME.fullmatch(line, dot + 1) is not None)
 
 
 def in_one_line(text: str, span: Span) -> str:

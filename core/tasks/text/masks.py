@@ -43,11 +43,10 @@ def part_with_masks(text: str, mask_token: str, encode: Callable[..., Any], long
 def _whole_words(text: str, start: int, end: int, mask_token: str) -> str:
     """Return text[start:end] without the pieces of words at its edges; a mask always stays."""
     part = text[start:end]
-    before, after = re.match(r"\S+", part), re.search(r"\S+$", part)
-    if before and text[:start][-1:].strip() and _may_go(before.group(), mask_token):
-        part = part[before.end() :]
-    if after and text[end:][:1].strip() and _may_go(after.group(), mask_token):
-        part = part[: -len(after.group())]
+    if text[:start][-1:].strip() and part[:1].strip() and _may_go(before := part.split(None, 1)[0], mask_token):
+        part = part[len(before) :]
+    if text[end:][:1].strip() and part[-1:].strip() and _may_go(after := part.rsplit(None, 1)[-1], mask_token):
+        part = part[: -len(after)]
     return part.strip()
 
 

@@ -221,6 +221,14 @@ def test_a_part_fits_whatever_its_words(model: str, text: str, request: pytest.F
     assert 90 < len(tokenizer(part)["input_ids"]) <= 128
 
 
+def test_an_endless_word_is_looked_at_once(bert: str) -> None:
+    """The last word of a part is looked for from its end alone, whatever stands before it."""
+    endless = "x" * (LIMITS.text_characters - 1_000)
+    text = f"[MASK] {endless} " + "good " * 199
+    part = part_with_masks(text, "[MASK]", AutoTokenizer.from_pretrained(bert), 128)
+    assert part == f"[MASK] {endless}" + " good" * 124
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

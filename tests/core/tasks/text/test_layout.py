@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from core.settings import LIMITS
 from core.tasks.text.fitting import fitting, halves, parts
 from core.tasks.text.layout import in_one_line, laid_out, translatable, wrapped_as
 from core.tasks.text.sentences import Span, split_sentences
@@ -50,6 +51,33 @@ def test_nothing_to_translate(text: str) -> None:
     """A text without a letter has no sentence, and comes back as it is."""
     assert translatable(text) == []
     assert laid_out(text, [], []) == [text]
+
+
+@pytest.mark.parametrize("line", ["a://b", "x:://y", "@a@b.c", "a@b.c.d", "me@例.中文"])
+def test_an_address_is_no_sentence(line: str) -> None:
+    """A link and an e-mail address stay, whatever else they hold."""
+    assert translatable(line) == []
+
+
+@pytest.mark.parametrize("line", ["://ab", "ab://", "@b.c", "a@b.", "a@.b", "a.b@c", "a b@c.d", "a@b.c-"])
+def test_what_only_looks_like_an_address_is_translated(line: str) -> None:
+    """Without a name before and behind its signs, or with a space, a line is words like any other."""
+    assert translatable(line)
+
+
+@pytest.mark.parametrize("piece", ["@.", "a@", "://", "- "])
+def test_the_longest_text_is_looked_at_once(piece: str) -> None:
+    """Signs that a pattern would begin with again and again take no longer than other signs; these took minutes."""
+    text = (piece * LIMITS.context_characters)[: LIMITS.context_characters - 1] + "!"
+    spans = translatable(text)
+    assert "".join(laid_out(text, spans, [text[span.start : span.end] for span in spans])).split() == text.split()
+
+
+def test_a_run_of_spaces_is_looked_at_once() -> None:
+    """However many spaces stand in a line, those at its break are the break's."""
+    spaces = " " * (LIMITS.context_characters - 4)
+    assert wrapped_as(f"a{spaces}b \n c", "one two") == "one \n two"
+    assert wrapped_as(f"a{spaces}\nb", "one two") == f"one{spaces}\ntwo"
 
 
 def test_wrapped_lines_are_wrapped_again() -> None:
