@@ -7,7 +7,6 @@ brings (`generate_batch`) is made for GPUs: it measures and fills their memory, 
 from __future__ import annotations
 
 import inspect
-import logging
 import threading
 import time
 from collections import deque
@@ -19,18 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import Cancelled
 from core.events import CancelToken
-from core.memory import ran_out
+from core.shared_cache import Group, drop_common_padding, joined
 from core.traced import Steps
 
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger("atelier")
-
 PROMPT_TOKENS_AT_ONCE = 256
 """Tokens of a prompt read in one step: others wait no longer than this for their next token."""
-PADDING = 256
-"""Columns of padding that a text may get beside a longer one, or half its own length if that is more."""
 
 
 @dataclass(frozen=True)
@@ -110,16 +105,6 @@ class Writing:
             self.outcome.set_exception(problem)
 
 
-@dataclass(eq=False)
-class _Group:
-    """Texts that share a cache, one below the other; shorter ones are padded on the left."""
-
-    writings: list[Writing]
-    cache: Any
-    mask: torch.Tensor
-    """(rows, length of the cache): 0 where there is padding."""
-
-
 class Decoder:
     """Writes with one model; `join` from any thread, `step` in the compute thread alone."""
 
@@ -131,7 +116,7 @@ class Decoder:
         self._pending: deque[Writing] = deque()
         self._reading: tuple[Writing, Any, int] | None = None
         """A prompt that is half read: its cache, and how many tokens it holds."""
-        self._groups: list[_Group] = []
+        self._groups: list[Group] = []
         self._lock = threading.Lock()
 
     def join(self, writing: Writing) -> None:
@@ -201,11 +186,11 @@ class Decoder:
             cache.batch_repeat_interleave(writing.count)
         _choose(writing, logits.repeat(writing.count, 1))
         if not writing.over:
-            self._groups.append(_Group([writing], cache, torch.ones_like(writing.ids[:, :-1])))
+            self._groups.append(Group([writing], cache, torch.ones_like(writing.ids[:, :-1])))
             if self._merges:
-                self._groups = _joined(self._groups)
+                self._groups = joined(self._groups)
 
-    def _continue(self, group: _Group) -> None:
+    def _continue(self, group: Group) -> None:
         import torch
 
         last = torch.cat([writing.ids[:, -1:] for writing in group.writings])
@@ -225,7 +210,7 @@ class Decoder:
             if any(writing.over for writing in group.writings):
                 self._shrink(group)
 
-    def _shrink(self, group: _Group) -> None:
+    def _shrink(self, group: Group) -> None:
         import torch
 
         kept: list[Writing] = []
@@ -242,7 +227,7 @@ class Decoder:
         chosen = torch.tensor(rows, device=group.mask.device)
         group.writings, group.mask = kept, group.mask[chosen]
         group.cache.batch_select_indices(chosen)
-        _drop_common_padding(group)
+        drop_common_padding(group)
 
 
 def _choose(writing: Writing, logits: torch.Tensor) -> None:
@@ -292,86 +277,7 @@ def _new_cache(model: Any) -> Any:
     return DynamicCache(config=model.config)
 
 
-def _is_plain(cache: Any) -> bool:
-    """Tell whether every layer keeps all keys in order, so that rows of other lengths can be laid beside them."""
-    from transformers.cache_utils import DynamicLayer
-
-    return all(type(layer) is DynamicLayer for layer in cache.layers)
-
-
 def inputs_of(model: Any) -> frozenset[str]:
     """Return the names of what a model's forward pass takes; some take anything, and ignore what they do not know."""
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT's own takes anything
     return frozenset(inspect.signature(whole.forward).parameters)
-
-
-def most_columns(tokens: int) -> int:
-    """Return how many columns of a cache a text of so many tokens may take, with the padding beside longer ones."""
-    return tokens + max(PADDING, tokens // 2)
-
-
-def _joined(groups: Sequence[_Group]) -> list[_Group]:
-    """Put groups of like length together, so that one forward pass serves them; where memory is short, none."""
-    plain = sorted((group for group in groups if _is_plain(group.cache)), key=lambda group: group.mask.shape[1])
-    found = [group for group in groups if not _is_plain(group.cache)]
-    for place, group in enumerate(plain):
-        if place and _alike(found[-1], group):
-            found[-1:] = _merged([found[-1], group])
-        else:
-            found.append(group)
-    return found
-
-
-def _alike(short: _Group, long: _Group) -> bool:
-    """Tell whether the shortest text of both would get no more padding than was promised for it."""
-    shortest = int(min(short.mask.sum(1).min(), long.mask.sum(1).min()))
-    return max(short.mask.shape[1], long.mask.shape[1]) <= most_columns(shortest)
-
-
-def _merged(groups: Sequence[_Group]) -> list[_Group]:
-    """Lay caches below each other, padded on the left to the longest; if that takes too much memory, leave them."""
-    try:
-        tables = [_laid_out([group.cache.layers[place] for group in groups]) for place in _layers(groups[0])]
-    except (MemoryError, RuntimeError) as problem:
-        if not ran_out(problem):
-            raise
-        log.info("Texts stay apart: %s", problem)
-        return list(groups)
-    for layer, (keys, values) in zip(groups[0].cache.layers, tables, strict=True):
-        layer.keys, layer.values = keys, values
-    mask = _below_each_other([group.mask for group in groups], dimension=1)
-    return [_Group([writing for group in groups for writing in group.writings], groups[0].cache, mask)]
-
-
-def _layers(group: _Group) -> range:
-    return range(len(group.cache.layers))
-
-
-def _laid_out(layers: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    keys = _below_each_other([layer.keys for layer in layers], dimension=2)
-    return keys, _below_each_other([layer.values for layer in layers], dimension=2)
-
-
-def _below_each_other(tables: Sequence[torch.Tensor], dimension: int) -> torch.Tensor:
-    """Concatenate rows of several lengths, zeros on the left of the shorter ones."""
-    import torch
-
-    longest = max(table.shape[dimension] for table in tables)
-
-    def padded(table: torch.Tensor) -> torch.Tensor:
-        missing = longest - table.shape[dimension]
-        sides = [0, 0] * (table.ndim - 1 - dimension) + [missing, 0]
-        return torch.nn.functional.pad(table, sides) if missing else table
-
-    return torch.cat([padded(table) for table in tables])
-
-
-def _drop_common_padding(group: _Group) -> None:
-    """Forget columns that are padding in every row that is left."""
-    if not _is_plain(group.cache):
-        return
-    empty = int((group.mask.sum(0) == 0).sum())
-    if empty:
-        group.mask = group.mask[:, empty:]
-        for layer in group.cache.layers:
-            layer.keys, layer.values = layer.keys[:, :, empty:].contiguous(), layer.values[:, :, empty:].contiguous()

@@ -43,6 +43,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 "core.weights",
                 "core.loading",
                 "core.turns",
+                "core.shared_cache",
                 "core.traced",
                 "core.decoding",
                 "core.batching",

@@ -24,9 +24,10 @@ from transformers import (
 )
 
 from core.batching import Batcher
-from core.decoding import PROMPT_TOKENS_AT_ONCE, Decoder, Token, Writing, Written, inputs_of, most_columns
+from core.decoding import PROMPT_TOKENS_AT_ONCE, Decoder, Token, Writing, Written, inputs_of
 from core.errors import Cancelled
 from core.events import CancelToken
+from core.shared_cache import most_columns
 from core.tasks.text.sampling import GenerationOptions, arguments, rule
 
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -254,7 +255,7 @@ def test_texts_stay_apart_where_memory_is_short(llama: Any, monkeypatch: pytest.
     def full(_: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr("core.decoding._laid_out", full)
+    monkeypatch.setattr("core.shared_cache._laid_out", full)
     found = Batcher().write(llama, *side_by_side(llama, 1, 3))
     assert [ids(one) for one in found] == [plain(llama, prompts()[place]) for place in (1, 3)]
 

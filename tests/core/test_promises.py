@@ -18,7 +18,6 @@ from transformers import (
 )
 
 from core.catalogue import Catalogue
-from core.decoding import most_columns
 from core.devices import Device, Hardware
 from core.errors import NotEnoughMemory
 from core.hub import Hub
@@ -26,6 +25,7 @@ from core.loading import Loader
 from core.promises import Promises, cache_bytes
 from core.registry import Registry
 from core.settings import Settings
+from core.shared_cache import most_columns
 from core.tasks.text.text_generation import TextGenerationSettings, generate_text
 from core.tasks.text.writing import COPIES
 from tests.fakes.models import tiny_llama
