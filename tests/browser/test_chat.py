@@ -258,6 +258,11 @@ def test_conversations_are_listed_renamed_deleted(open_window: OpenWindow, model
     with open_window() as page:
         come_in(page, model)
         answer_to(page, "About apples")
+        press(page, "Clear")
+        expect(said(page, "user")).to_have_count(0)
+        expect(titles(page)).to_have_text(["About apples"])
+        titles(page).click()
+        expect_said(page, "About apples")
         page.locator("#chat-new").click()
         expect(said(page, "user")).to_have_count(0)
         answer_to(page, "About pears")

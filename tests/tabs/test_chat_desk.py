@@ -115,6 +115,18 @@ def test_buttons_know_their_message(desk: Desk, values: dict[str, Any]) -> None:
     assert screen(desk.retry(pressed(ADA, 0, "Bye <i>"), id_, **values)).current == id_
 
 
+@pytest.mark.parametrize("told", [{}, {"value": None}, {"value": "x"}, {"value": {"text": 7}}, {"index": "x"}])
+def test_what_an_event_tells_may_be_anything(desk: Desk, values: dict[str, Any], told: dict[str, Any]) -> None:
+    """Whoever calls without a page, or with nonsense, is refused in words or answered, and breaks nothing."""
+    visit = Visit(visitor=ADA, told=told)
+    assert isinstance(refused(lambda: desk.open(visit)), UnknownName)
+    assert isinstance(refused(lambda: desk.undo(visit, "0" * 32)), UnknownName)
+    if told.get("value") == {"text": 7}:
+        assert screen(desk.example(visit, **values)).result[0]["generated_text"][0]["content"] == "7"
+    else:
+        assert refused(lambda: desk.example(visit, **values)).sentence.key == "error.text_empty"
+
+
 def test_a_refusal_gives_the_message_back(desk: Desk, values: dict[str, Any]) -> None:
     """Beside a refusal stands the conversation as it is kept, and the message is in the box again."""
     id_ = begun(desk, values).current
