@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from typing import Any, ClassVar
 
 from core import fields
@@ -64,6 +65,27 @@ class ChatSettings(GenerationOptions):
         own = before[:1] if before and before[0].role == "system" else ()
         named = (Message("system", self.system_prompt),) if self.system_prompt.strip() else own
         return (*named, *before[len(own) :], Message("user", self.message))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked(ChatSettings):
+    """Settings that were checked, and beside them the strings that end a turn, which count against nobody's limit."""
+
+    turn_ends: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: ChatSettings, turn_ends: tuple[str, ...]) -> _Asked:
+        """Take over every setting."""
+        values = {field.name: getattr(settings, field.name) for field in fields_of(settings)}
+        return cls(**values, turn_ends=turn_ends)
+
+    def __post_init__(self) -> None:
+        """Check nothing again."""
+
+    @property
+    def stop_strings(self) -> list[str]:
+        """The strings that end the text: those that somebody asked for, and the template's."""
+        return [*super().stop_strings, *self.turn_ends]
 
 
 @dataclass(frozen=True)
@@ -134,9 +156,9 @@ def _here(settings: ChatSettings, spec: ModelSpec, registry: Registry, lane: Lan
 
 def _request(settings: ChatSettings, prompt: ChatPrompt, lane: Lane) -> Request:
     """Ask for what the settings say, ended also where the template's turns end."""
-    stops = "\n".join([settings.stop, *(stop.replace("\n", "\\n") for stop in prompt.stops)])
-    asked = replace(settings, stop=stops)
-    return Request(prompt.ids, asked, settings.seed, lane.cancel or CancelToken(), prompt.ends)
+    return Request(
+        prompt.ids, _Asked.of(settings, prompt.stops), settings.seed, lane.cancel or CancelToken(), prompt.ends
+    )
 
 
 def _teller(prompt: ChatPrompt, told: Told | None) -> Callable[[Sequence[str]], None] | None:

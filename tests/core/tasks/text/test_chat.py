@@ -19,7 +19,7 @@ from core.registry import Registry
 from core.tasks.text.chat import ChatSettings, Reply, chat
 from core.tasks.text.chat_template import PLAIN, STORY
 from core.tasks.text.encoder import Lane
-from core.tasks.text.sampling import arguments
+from core.tasks.text.sampling import STOP_LINES, arguments
 from tests.fakes.chat_server import ANSWER, FakeChatServer
 from tests.fakes.models import CHATML, tiny_chat
 
@@ -158,6 +158,22 @@ def test_without_a_template_a_plain_one_is_used(make_chat: MakeChat, registry: R
     )
     assert [note.key for note in reply.notes] == ["say.chat_without_template"]
     assert reply.given.clean(" Fine.\nUser: Really?") == "Fine."
+
+
+def test_the_templates_turn_ends_an_answer_beside_all_stops(
+    make_chat: MakeChat, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many stops as are allowed, and as long, leave room for those of a template; either ends the answer."""
+    model = make_chat(None)
+    whole = chat(settings(model), registry).text
+    stops = [str(place) * 49 for place in range(10, 10 + STOP_LINES - 1)]
+    asked = chat(settings(model, stop="\n".join([*stops, whole[4:6]])), registry)
+    assert (asked.reason, asked.text) == ("stop", whole[: whole.index(whole[4:6]) + 2])
+    monkeypatch.setattr("core.tasks.text.chat_prompt.USER_TURN", whole[4:6])
+    for beams in (1, 2):
+        own = chat(settings(model, stop="\n".join([*stops, "z" * 9]), num_beams=beams), registry)
+        assert whole[4:6] not in own.text
+    assert chat(settings(model, stop="\n".join(stops)), registry).reason == "stop"
 
 
 def test_plain_templates_are_jinja_of_transformers(make_chat: MakeChat) -> None:
