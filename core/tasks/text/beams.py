@@ -1,13 +1,19 @@
-"""Beam search: transformers' own `generate`, which lets others compute between two tokens and hears a stop."""
+"""Beam search: transformers' own `generate`, which lets others compute between two tokens and hears a stop.
+
+The prompt is read before that, in parts and once for all beams: `generate` would read it at a stretch, with a row for
+each beam; its own `prefill_chunk_size` reads parts, but nothing is called between two of them.
+"""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from core.decoding import Token, Written
+from core.decoding import PROMPT_TOKENS_AT_ONCE, Token, Written, inputs_of
 from core.events import CancelToken
 from core.loading import LoadedModel
 from core.registry import Registry
@@ -15,6 +21,9 @@ from core.tasks.text.sampling import GenerationOptions, arguments
 
 if TYPE_CHECKING:
     import torch
+
+PLACES_AT_ONCE = 32
+"""Rows of float32 probabilities over the vocabulary that are held at once when candidates are looked up."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +37,19 @@ class Request:
     cancel: CancelToken
     ends: Sequence[int] = ()
     """The tokens that end the text; none = those of the model's own file."""
+    probabilities: bool = True
+    """Somebody sees how probable each token was; beams must look that up in a pass of its own."""
 
 
 def write_with_beams(request: Request, registry: Registry, model: LoadedModel) -> Written:
-    """Write the best continuations that `num_beams` beams find; raises Cancelled one token after a stop."""
+    """Write the best continuations that `num_beams` beams find; raises Cancelled one token after a stop.
+
+    Where nobody sees probabilities they are not computed, but nan.
+    """
     began = time.perf_counter()
-    written = registry.batcher.take_turns(lambda give_way: _write(request, model, give_way))
+    written = registry.batcher.take_turns(lambda give_way: _Search(request, model, give_way).write())
     seconds = time.perf_counter() - began
     return replace(written, first_token_seconds=seconds, seconds=seconds)
-
-
-def _write(request: Request, model: LoadedModel, give_way: Callable[[], None]) -> Written:
-    rows = _generate(request, model, give_way)
-    request.cancel.check()
-    reasons = tuple(_reason(row, request, model) for row in rows)
-    return Written(tuple(_described(row, request, model) for row in rows), reasons, 0.0, 0.0)
 
 
 def between_tokens(give_way: Callable[[], None], cancel: CancelToken) -> Any:
@@ -54,62 +61,145 @@ def between_tokens(give_way: Callable[[], None], cancel: CancelToken) -> Any:
         """Looks at the stop request between two tokens."""
 
         def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:  # noqa: ARG002
-            drawn = torch.get_rng_state()  # what others draw meanwhile must not change what this text draws
-            give_way()
-            torch.set_rng_state(drawn)
+            with _own_chance(input_ids.device):  # what others draw meanwhile must not change what this text draws
+                give_way()
             return torch.full(input_ids.shape[:1], cancel.cancelled, dtype=torch.bool, device=input_ids.device)
 
     return StoppingCriteriaList([Between()])
 
 
-def _generate(request: Request, model: LoadedModel, give_way: Callable[[], None]) -> list[torch.Tensor]:
-    """Return what each sequence wrote, without the prompt and without what only fills the row."""
+def _own_chance(device: torch.device) -> AbstractContextManager[None]:
+    """Leave the generators of the processor and of `device` as they were, whatever the block draws from them."""
     import torch
 
-    settings: GenerationOptions = request.settings
-    inputs = torch.tensor([list(request.ids)], device=model.model.device)
-    stops = {"stop_strings": settings.stop_strings, "tokenizer": model.tokenizer} if settings.stop_strings else {}
-    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(request.seed)
-        rows = model.model.generate(
-            inputs,
-            attention_mask=torch.ones_like(inputs),
-            stopping_criteria=between_tokens(give_way, request.cancel),
-            **arguments(settings, request.ends),
-            **stops,
-        )
-    ends = _end_ids(request, model)
-    return [_until_end(row[inputs.shape[1] :], ends) for row in rows]
+    if device.type == "cpu":
+        return torch.random.fork_rng(devices=[])
+    return torch.random.fork_rng(devices=[device], device_type=device.type)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One request with its model, and the way to let others compute."""
+
+    request: Request
+    model: LoadedModel
+    give_way: Callable[[], None]
+
+    def write(self) -> Written:
+        """Search, and look up what was probable at each place; the time is not measured here."""
+        import torch
+
+        with torch.inference_mode():
+            rows = self._found()
+            self.request.cancel.check()
+            reasons = tuple(self._reason(row) for row in rows)
+            return Written(tuple(map(tuple, self._described(rows))), reasons, 0.0, 0.0)
+
+    def _found(self) -> list[torch.Tensor]:
+        """Return what each sequence wrote, without the prompt and without what only fills the row."""
+        import torch
+
+        settings: GenerationOptions = self.request.settings
+        inputs = self._ids(self.request.ids)
+        stops = {"stop_strings": settings.stop_strings, "tokenizer": self.model.tokenizer}
+        read = self._prompt_read(settings.num_beams) if self._may_read_ahead() else {}
+        with _own_chance(inputs.device):
+            torch.manual_seed(self.request.seed)
+            rows = self.model.model.generate(
+                inputs,
+                attention_mask=torch.ones_like(inputs),
+                stopping_criteria=between_tokens(self.give_way, self.request.cancel),
+                **arguments(settings, self.request.ends),
+                **(stops if settings.stop_strings else {}),
+                **read,
+            )
+        return [_until_end(row[inputs.shape[1] :], self._ends) for row in rows]
+
+    def _ids(self, ids: Sequence[int]) -> torch.Tensor:
+        import torch
+
+        return torch.tensor([list(ids)], device=self.model.model.device)
+
+    def _may_read_ahead(self) -> bool:
+        """Tell whether `generate` takes a cache: not with models without one, or whose file asks for another kind."""
+        return self._has_cache and self.model.model.generation_config.cache_implementation is None
+
+    @property
+    def _has_cache(self) -> bool:
+        known = self.model.model._supports_default_dynamic_cache()  # noqa: SLF001 transformers offers no public reader
+        return bool(known and "past_key_values" in inputs_of(self.model.model))
+
+    def _prompt_read(self, rows: int) -> dict[str, Any]:
+        """Read all of the prompt but its last token, and return the cache of that for so many rows, as an argument."""
+        from transformers import DynamicCache
+
+        network, before = self.model.model, self.request.ids[:-1]
+        cache: Any = DynamicCache(config=network.config)
+        fewest = {"logits_to_keep": 1} if "logits_to_keep" in inputs_of(network) else {}
+        for first in range(0, len(before), PROMPT_TOKENS_AT_ONCE):
+            part = self._ids(before[first : first + PROMPT_TOKENS_AT_ONCE])
+            network(part, past_key_values=cache, use_cache=True, **fewest)
+            self._pause()
+        if before:
+            cache.batch_repeat_interleave(rows)
+        return {"past_key_values": cache}
+
+    def _pause(self) -> None:
+        self.give_way()
+        self.request.cancel.check()
+
+    @property
+    def _ends(self) -> Sequence[int]:
+        own = self.model.model.generation_config.eos_token_id
+        return self.request.ends or (own if isinstance(own, list) else [own])
+
+    def _reason(self, row: torch.Tensor) -> str:
+        if len(row) and int(row[-1]) in self._ends:
+            return "eos"
+        return "length" if len(row) >= self.request.settings.max_new_tokens else "stop"
+
+    def _described(self, rows: Sequence[torch.Tensor]) -> list[list[Token]]:
+        """Give each token its probability and its candidates, if anybody sees them."""
+        import torch
+
+        if not self.request.probabilities:
+            return [[Token(id_, math.nan) for id_ in row.tolist()] for row in rows]
+        found: list[list[Token]] = [[] for _ in rows]
+        padded = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+        for logits in self._logits(padded):
+            first = len(found[0])
+            ids = padded[:, first : first + logits.shape[1]]
+            for tokens, more in zip(found, self._tokens(ids, logits.float().softmax(-1)), strict=True):
+                tokens.extend(more)
+            self._pause()
+        return [tokens[: len(row)] for tokens, row in zip(found, rows, strict=True)]
+
+    def _tokens(self, ids: torch.Tensor, chances: torch.Tensor) -> Iterator[list[Token]]:
+        """Describe each row's tokens (rows, places) by probabilities (rows, places, vocabulary)."""
+        picked = chances.gather(-1, ids[..., None])[..., 0].tolist()
+        best = chances.topk(min(self.request.settings.candidates, chances.shape[-1]))
+        for row in zip(ids.tolist(), picked, best.indices.tolist(), best.values.tolist(), strict=True):
+            yield [
+                Token(id_, chance, tuple(zip(others, values, strict=True)))
+                for id_, chance, others, values in zip(*row, strict=True)
+            ]
+
+    def _logits(self, rows: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Give the logits of padded rows place by place, (rows, some places, vocabulary) at a time."""
+        import torch
+
+        network, (count, length) = self.model.model, rows.shape
+        prompt = self._ids(self.request.ids).repeat(count, 1)
+        if not self._has_cache:
+            fewest = {"logits_to_keep": length + 1} if "logits_to_keep" in inputs_of(network) else {}
+            yield network(torch.cat([prompt, rows], dim=1), **fewest).logits[:, -length - 1 : -1]
+            return
+        read = self._prompt_read(count)
+        before = torch.cat([prompt[:, -1:], rows[:, :-1]], dim=1)
+        for part in torch.split(before, max(PLACES_AT_ONCE // count, 1), dim=1):
+            yield network(part, use_cache=True, **read).logits
 
 
 def _until_end(row: torch.Tensor, ends: Sequence[int]) -> torch.Tensor:
     found = [place for place, id_ in enumerate(row.tolist()) if id_ in ends]
     return row[: found[0] + 1] if found else row
-
-
-def _end_ids(request: Request, model: LoadedModel) -> Sequence[int]:
-    own = model.model.generation_config.eos_token_id
-    return request.ends or (own if isinstance(own, list) else [own])
-
-
-def _reason(row: torch.Tensor, request: Request, model: LoadedModel) -> str:
-    if len(row) and int(row[-1]) in _end_ids(request, model):
-        return "eos"
-    return "length" if len(row) >= request.settings.max_new_tokens else "stop"
-
-
-def _described(row: torch.Tensor, request: Request, model: LoadedModel) -> tuple[Token, ...]:
-    """Give each token its probability and candidates, by one forward pass over the whole text."""
-    import torch
-
-    if not len(row):
-        return ()
-    prompt = torch.tensor(list(request.ids), device=row.device)
-    with torch.inference_mode():
-        logits = model.model(torch.cat([prompt, row])[None]).logits[0, len(prompt) - 1 : -1]
-        chances = logits.float().softmax(-1)
-    best = chances.topk(min(request.settings.candidates, chances.shape[-1]))
-    pairs = zip(row.tolist(), chances, best.indices.tolist(), best.values.tolist(), strict=True)
-    return tuple(
-        Token(id_, float(chance[id_]), tuple(zip(ids, values, strict=True))) for id_, chance, ids, values in pairs
-    )
