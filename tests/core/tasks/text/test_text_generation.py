@@ -103,14 +103,31 @@ def test_a_very_long_text_has_no_pieces(story: str, registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("beams", [1, 4])
-def test_a_stop_request_is_heard(story: str, registry: Registry, beams: int) -> None:
-    """Whoever has left already gets nothing, whichever way it would have been written."""
+def test_whoever_has_left_gets_nothing(story: str, registry: Registry, beams: int) -> None:
+    """A request that was stopped before it began writes nothing, whichever way it would have been written."""
     cancel = CancelToken()
-    settings = TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=200, num_beams=beams)
-    generate_text(settings, registry)  # loads
     cancel.cancel()
+    settings = TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=200, num_beams=beams)
     with pytest.raises(Cancelled):
         generate_text(settings, registry, Lane(cancel=cancel))
+
+
+def test_beams_hear_a_stop_request(story: str, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops while beams search, at their third pause, gets nothing, and they pause no more."""
+    cancel, pauses, take_turns = CancelToken(), [], registry.batcher.take_turns
+
+    def pause() -> None:
+        pauses.append(cancel.cancelled)
+        if len(pauses) == 3:
+            cancel.cancel()
+
+    monkeypatch.setattr(
+        registry.batcher, "take_turns", lambda work: take_turns(lambda give_way: work(lambda: (give_way(), pause())[0]))
+    )
+    settings = TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=200, min_new_tokens=200, num_beams=4)
+    with pytest.raises(Cancelled):
+        generate_text(settings, registry, Lane(cancel=cancel))
+    assert pauses == [False] * 3
 
 
 def test_a_long_prompt_keeps_its_end(story: str, registry: Registry) -> None:
