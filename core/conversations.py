@@ -146,8 +146,14 @@ class Conversations:
 
         Raises InvalidInput, with the numbers, if this owner keeps too much.
         """
-        path, mine = self._path(owner, id), Answering(cancel)
         self._require_room(owner)
+        with self.holding(owner, id, cancel) as mine:
+            yield mine
+
+    @contextmanager
+    def holding(self, owner: str, id: str, cancel: CancelToken) -> Iterator[Answering]:  # noqa: A002
+        """Hold a conversation while it is changed: what is read meanwhile is what will be changed; raises Busy."""
+        path, mine = self._path(owner, id), Answering(cancel)
         with self._lock:
             if path in self._answering:
                 raise Busy("error.conversation_busy")

@@ -11,8 +11,9 @@ from core.errors import InvalidInput
 
 ROLES = ("system", "user", "assistant")
 MOST_MESSAGES = 500
+"""Of a history that comes with a request; a conversation that is kept here has no end."""
 MOST_CHARACTERS = 400_000
-"""Of all messages of one conversation together."""
+"""Of all its messages together."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ def read_messages(value: Any) -> tuple[Message, ...]:
     if length > MOST_CHARACTERS:
         raise InvalidInput("error.history_too_long", length=length, limit=MOST_CHARACTERS)
     return messages
+
+
+def first_that_fits(messages: Sequence[Message]) -> int:
+    """Return the place from which on messages keep both limits; there the user begins, or everything does."""
+    first, length = len(messages), 0
+    for place in range(len(messages) - 1, max(len(messages) - MOST_MESSAGES, 0) - 1, -1):
+        length += len(messages[place].content)
+        if length > MOST_CHARACTERS:
+            break
+        first = place if place == 0 or messages[place].role == "user" else first
+    return first
 
 
 def joined(messages: Iterable[Message]) -> tuple[Message, ...]:

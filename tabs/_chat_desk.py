@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -79,25 +80,20 @@ class Desk:
 
     def retry(self, visit: Visit, conversation: str, **values: Any) -> Any:
         """Answer the last message again, with a new seed."""
-
-        def turn(talk: Talk) -> Turn:
-            return talk.retry(conversation, self._place(talk, conversation, visit, "value"), values)
-
-        return self._answer(visit, conversation, turn)
+        _require_open(conversation)
+        place = partial(_place, visit, "value")
+        return self._answer(visit, conversation, lambda talk: talk.retry(conversation, place, values))
 
     def edit(self, visit: Visit, conversation: str, **values: Any) -> Any:
         """Say a message otherwise: what followed it is cut, and it is answered anew."""
-        text = as_written(str(visit.told.get("value", "")))
-
-        def turn(talk: Talk) -> Turn:
-            return talk.edit(conversation, self._place(talk, conversation, visit, "previous_value"), text, values)
-
-        return self._answer(visit, conversation, turn, text)
+        _require_open(conversation)
+        place, text = partial(_place, visit, "previous_value"), as_written(str(visit.told.get("value", "")))
+        return self._answer(visit, conversation, lambda talk: talk.edit(conversation, place, text, values), text)
 
     def undo(self, visit: Visit, conversation: str) -> Any:
         """Take the last message back into the box, and its answer away."""
-        talk = self._talk(visit)
-        left, message = talk.undo(conversation, self._place(talk, conversation, visit, "value"))
+        _require_open(conversation)
+        left, message = self._talk(visit).undo(conversation, partial(_place, visit, "value"))
         return self._shown(visit, left, message).values
 
     def stop(self, visit: Visit, conversation: str) -> Any:
@@ -152,7 +148,7 @@ class Desk:
         talk, id_ = self._talk(visit), conversation
         try:
             turn = make(talk)
-            id_ = turn.now.head.id
+            id_ = turn.id
             lane = Lane(cancel=visit.cancel, report=visit.report)
             stream = _Stream(self, visit)
             answered = talk.answer(turn, self.atelier.registry, lane, stream.told, stream.began)
@@ -211,16 +207,6 @@ class Desk:
     def _talk(self, visit: Visit) -> Talk:
         return Talk(self.atelier.conversations, visit.visitor)
 
-    def _place(self, talk: Talk, conversation: str, visit: Visit, name: str) -> int:
-        """Return the place of the message that was pressed; raises InvalidInput if it is not what the page showed."""
-        _require_open(conversation)
-        found = talk.store.read(talk.owner, conversation)
-        places, index = draw(found, visit.language).places, visit.told.get("index")
-        place = places[index] if isinstance(index, int) and 0 <= index < len(places) else None
-        if place is None or visit.told.get(name) != harmless(found.said[place].content):
-            raise InvalidInput("error.conversation_changed")
-        return place
-
 
 @dataclass
 class _Stream:
@@ -250,6 +236,15 @@ class _Stream:
 
     def _so_far(self, text: str) -> Screen:
         return Screen(conversation=[*self.before, *draw_answer(text, self.visit.language, over=False)])
+
+
+def _place(visit: Visit, name: str, found: Conversation) -> int:
+    """Return the place of the message that was pressed; raises InvalidInput if it is not what the page showed."""
+    places, index = draw(found, visit.language).places, visit.told.get("index")
+    place = places[index] if isinstance(index, int) and 0 <= index < len(places) else None
+    if place is None or visit.told.get(name) != harmless(found.said[place].content):
+        raise InvalidInput("error.conversation_changed")
+    return place
 
 
 def _require_open(conversation: str) -> None:

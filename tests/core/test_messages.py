@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
-from core.messages import MOST_CHARACTERS, MOST_MESSAGES, Message, as_dicts, joined, read_messages
+from core.messages import MOST_CHARACTERS, MOST_MESSAGES, Message, as_dicts, first_that_fits, joined, read_messages
 
 SAID = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "你好 👋"}]
 
@@ -58,3 +58,18 @@ def test_neighbours_of_one_role_are_joined() -> None:
     """Empty messages go, and two questions in a row become one: most templates want the roles to alternate."""
     said = [Message("user", "a"), Message("assistant", " "), Message("user", "b"), Message("assistant", "c")]
     assert joined(said) == (Message("user", "a\n\nb"), Message("assistant", "c"))
+
+
+def test_the_newest_messages_fit() -> None:
+    """As many as both limits allow fit, from a question on; a request takes exactly these."""
+    question, answer = Message("user", "x"), Message("assistant", "y")
+    talk = [question, answer] * MOST_MESSAGES
+    assert first_that_fits([]) == 0
+    assert first_that_fits(talk[:MOST_MESSAGES]) == 0
+    assert first_that_fits(talk) == MOST_MESSAGES
+    assert first_that_fits([*talk, question]) == MOST_MESSAGES + 2
+    assert len(read_messages(as_dicts(talk[first_that_fits(talk) :]))) == MOST_MESSAGES
+    long = [question, Message("assistant", "y" * (MOST_CHARACTERS - 2)), question, answer]
+    assert first_that_fits(long) == 2
+    assert first_that_fits(long[1:3]) == 0
+    assert first_that_fits([Message("user", "x" * (MOST_CHARACTERS + 1))]) == 1

@@ -11,6 +11,7 @@ from core.conversation_file import Conversation, Said
 from core.conversations import Conversations
 from core.errors import Cancelled, InvalidInput, UnknownName
 from core.events import CancelToken
+from core.messages import as_dicts, first_that_fits
 from core.registry import Registry
 from core.tasks.text.chat import ChatSettings, Reply, Told, chat
 from core.tasks.text.encoder import Lane
@@ -18,14 +19,29 @@ from core.tasks.text.encoder import Lane
 NEW_SEED = -1
 
 
+Place = Callable[[Conversation], int]
+"""Finds a message in the conversation as it is; raises InvalidInput if it is no longer there."""
+
+
 @dataclass(frozen=True)
-class Turn:
+class Question:
     """A conversation that waits for an answer: its last message is the user's."""
 
-    before: Conversation | None
-    """As it was until now, None if it is new: this is kept if the answer is refused."""
-    now: Conversation
+    conversation: Conversation
     settings: ChatSettings
+    unread: int
+    """How many of the oldest messages are not even offered to the model, for there are more than a request may hold."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Something that is to be said in a conversation, once nobody else writes to it."""
+
+    id: str
+    begun: Conversation | None
+    """A new conversation, not kept yet; None if one that is kept goes on."""
+    ask: Callable[[Conversation], Question]
+    """Says it in the conversation as it is then; raises InvalidInput if that makes no sense (any more)."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +62,33 @@ class Talk:
 
     def say(self, id: str, message: str, values: dict[str, Any]) -> Turn:  # noqa: A002
         """Say something new; an empty `id` begins a conversation."""
-        before = self.store.read(self.owner, id) if id else None
-        return self._turn(before, before.said if before else (), message, values)
+        begun = None if id else self.store.begin(self.owner, message)
+        return Turn(begun.head.id if begun else id, begun, lambda now: _question(now, len(now.said), message, values))
 
-    def edit(self, id: str, place: int, message: str, values: dict[str, Any]) -> Turn:  # noqa: A002
+    def edit(self, id: str, place: Place, message: str, values: dict[str, Any]) -> Turn:  # noqa: A002
         """Say the user's message at `place` otherwise; everything after it is cut."""
-        before = self._with_question(id, place)
-        return self._turn(before, before.said[:place], message, values)
+        return Turn(id, None, lambda now: _question(now, _users(now, place), message, values))
 
-    def retry(self, id: str, place: int, values: dict[str, Any]) -> Turn:  # noqa: A002
+    def retry(self, id: str, place: Place, values: dict[str, Any]) -> Turn:  # noqa: A002
         """Ask the user's message at `place` again, with a new seed."""
-        before = self._with_question(id, place)
-        return self._turn(before, before.said[:place], before.said[place].content, {**values, "seed": NEW_SEED})
 
-    def undo(self, id: str, place: int) -> tuple[Conversation | None, str]:  # noqa: A002
+        def ask(now: Conversation) -> Question:
+            at = _users(now, place)
+            return _question(now, at, now.said[at].content, {**values, "seed": NEW_SEED})
+
+        return Turn(id, None, ask)
+
+    def undo(self, id: str, place: Place) -> tuple[Conversation | None, str]:  # noqa: A002
         """Take back the user's message at `place` and what follows; returns what is left, and the message."""
-        before = self._with_question(id, place)
-        with self.store.answering(self.owner, id, CancelToken()):
-            if place == 0:
+        with self.store.holding(self.owner, id, CancelToken()):
+            before = self.store.read(self.owner, id)
+            at = _users(before, place)
+            if at == 0:
                 self.store.drop(self.owner, id)
                 return None, before.said[0].content
-            left_out = min(before.head.left_out, place)
-            shorter = replace(before, head=replace(before.head, left_out=left_out), said=before.said[:place])
-            return self.store.save(self.owner, shorter), before.said[place].content
+            head = replace(before.head, left_out=min(before.head.left_out, at))
+            shorter = replace(before, head=head, said=before.said[:at])
+            return self.store.save(self.owner, shorter), before.said[at].content
 
     def answer(
         self,
@@ -84,42 +104,30 @@ class Talk:
         one, and Cancelled is raised.
         """
         cancel = lane.cancel or CancelToken()
-        with self.store.answering(self.owner, turn.now.head.id, cancel) as mine:
-            now = (self.store.save if turn.before else self.store.keep)(self.owner, turn.now)
+        with self.store.answering(self.owner, turn.id, cancel) as mine:
+            before = turn.begun or self.store.read(self.owner, turn.id)
+            question = turn.ask(before)
+            now = (self.store.keep if turn.begun else self.store.save)(self.owner, question.conversation)
             try:
                 began(now)
-                reply = chat(turn.settings, registry, replace(lane, cancel=cancel), told)
+                reply = chat(question.settings, registry, replace(lane, cancel=cancel), told)
             except Cancelled:
                 raise
             except BaseException:
-                self._take_back(turn)
+                self._take_back(turn, before)
                 raise
-            answered = Answered(self._with_answer(now, turn.settings, reply), turn.settings, reply)
-            mine.outcome = answered
+            mine.outcome = answered = self._answered(now, question, reply)
             return answered
 
-    def _turn(self, before: Conversation | None, said: tuple[Said, ...], message: str, values: dict[str, Any]) -> Turn:
-        settings = ChatSettings(message=message, history=[one.message.as_dict() for one in said], **values)
-        base = before or self.store.begin(self.owner, message)
-        head = replace(base.head, model=settings.model, left_out=min(base.head.left_out, len(said)))
-        return Turn(before, Conversation(head, settings.system_prompt, (*said, Said("user", message))), settings)
-
-    def _with_question(self, id: str, place: int) -> Conversation:  # noqa: A002
-        """Return the conversation if the user says something at `place`; raises InvalidInput if not."""
-        found = self.store.read(self.owner, id)
-        if not 0 <= place < len(found.said) or found.said[place].role != "user":
-            raise InvalidInput("error.conversation_changed")
-        return found
-
-    def _take_back(self, turn: Turn) -> None:
+    def _take_back(self, turn: Turn, before: Conversation) -> None:
         """Leave the conversation as it was before the turn; one that was deleted meanwhile stays deleted."""
         with suppress(UnknownName):
-            if turn.before:
-                self.store.save(self.owner, turn.before)
+            if turn.begun:
+                self.store.drop(self.owner, turn.id)
             else:
-                self.store.drop(self.owner, turn.now.head.id)
+                self.store.save(self.owner, before)
 
-    def _with_answer(self, now: Conversation, settings: ChatSettings, reply: Reply) -> Conversation:
+    def _answered(self, now: Conversation, question: Question, reply: Reply) -> Answered:
         answer = Said(
             role="assistant",
             content=reply.text,
@@ -128,5 +136,25 @@ class Talk:
             reason=reply.reason,
             opens_thinking=reply.opens_thinking,
         )
-        head = replace(now.head, model=settings.model, left_out=reply.left_out)
-        return self.store.save(self.owner, replace(now, head=head, said=(*now.said, answer)))
+        head = replace(now.head, left_out=question.unread + reply.left_out)
+        kept = self.store.save(self.owner, replace(now, head=head, said=(*now.said, answer)))
+        return Answered(kept, question.settings, reply)
+
+
+def _users(conversation: Conversation, place: Place) -> int:
+    """Return the place if the user says something there; raises InvalidInput if not."""
+    at, said = place(conversation), conversation.said
+    if not 0 <= at < len(said) or said[at].role != "user":
+        raise InvalidInput("error.conversation_changed")
+    return at
+
+
+def _question(now: Conversation, place: int, message: str, values: dict[str, Any]) -> Question:
+    """Say a message at a place of the conversation; what stood there and behind it is cut."""
+    before = now.said[:place]
+    messages = [one.message for one in before]
+    first = first_that_fits(messages)
+    settings = ChatSettings(message=message, history=as_dicts(messages[first:]), **values)
+    head = replace(now.head, model=settings.model, left_out=min(now.head.left_out, place))
+    said = (*before, Said("user", message))
+    return Question(Conversation(head, settings.system_prompt, said), settings, first)

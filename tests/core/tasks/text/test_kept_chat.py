@@ -12,9 +12,10 @@ from core.conversation_file import Conversation
 from core.conversations import Conversations
 from core.errors import Busy, Cancelled, HubError, InvalidInput, UnknownName
 from core.events import CancelToken
+from core.messages import MOST_MESSAGES
 from core.registry import Registry
 from core.tasks.text.encoder import Lane
-from core.tasks.text.kept_chat import Answered, Talk
+from core.tasks.text.kept_chat import Answered, Place, Talk
 from tests.fakes.models import tiny_chat
 
 ADA = "a" * 32
@@ -40,6 +41,11 @@ def values(model: str, **others: Any) -> dict[str, Any]:
 def roles(conversation: Conversation) -> list[str]:
     """Return who said something, in order."""
     return [one.role for one in conversation.said]
+
+
+def at(place: int) -> Place:
+    """Return the way to a place, whatever the conversation is by then."""
+    return lambda _: place
 
 
 def kept(talk: Talk, answered: Answered) -> Conversation:
@@ -69,16 +75,15 @@ def test_retry_and_edit_cut(talk: Talk, model: str, registry: Registry) -> None:
     first = talk.answer(talk.say("", "One", values(model)), registry, Lane())
     id_ = first.conversation.head.id
     second = talk.answer(talk.say(id_, "Two", values(model)), registry, Lane())
-    again = talk.retry(id_, 2, values(model, do_sample=True, seed=7))
-    assert again.settings.seed == -1
-    retried = talk.answer(again, registry, Lane())
+    retried = talk.answer(talk.retry(id_, at(2), values(model, do_sample=True, seed=7)), registry, Lane())
+    assert retried.settings.seed == -1
     assert roles(kept(talk, retried)) == roles(second.conversation)
     assert retried.conversation.said[:3] == second.conversation.said[:3]
-    edited = talk.answer(talk.edit(id_, 0, "Eins", values(model)), registry, Lane())
+    edited = talk.answer(talk.edit(id_, at(0), "Eins", values(model)), registry, Lane())
     assert [one.content for one in kept(talk, edited).said] == ["Eins", edited.reply.text]
     for place in (-1, 1, 2):
         with pytest.raises(InvalidInput) as caught:
-            talk.retry(id_, place, values(model))
+            talk.answer(talk.retry(id_, at(place), values(model)), registry, Lane())
         assert caught.value.sentence.key == "error.conversation_changed"
 
 
@@ -87,10 +92,10 @@ def test_undo_takes_back(talk: Talk, model: str, registry: Registry) -> None:
     first = talk.answer(talk.say("", "One", values(model)), registry, Lane())
     id_ = first.conversation.head.id
     talk.answer(talk.say(id_, "Two", values(model)), registry, Lane())
-    left, message = talk.undo(id_, 2)
+    left, message = talk.undo(id_, at(2))
     assert left is not None
     assert (message, left.said) == ("Two", first.conversation.said)
-    assert talk.undo(id_, 0) == (None, "One")
+    assert talk.undo(id_, at(0)) == (None, "One")
     assert talk.store.heads(ADA) == []
 
 
@@ -102,12 +107,13 @@ def test_a_refusal_leaves_everything_as_it_was(talk: Talk, model: str, registry:
     assert talk.store.heads(ADA) == []
     first = talk.answer(talk.say("", "One", values(model)), registry, Lane())
     id_ = first.conversation.head.id
-    for turn in (talk.say(id_, "Two", nobody), talk.edit(id_, 0, "Eins", nobody), talk.retry(id_, 0, nobody)):
+    for turn in (talk.say(id_, "Two", nobody), talk.edit(id_, at(0), "Eins", nobody), talk.retry(id_, at(0), nobody)):
         with pytest.raises(HubError):
             talk.answer(turn, registry, Lane())
         assert talk.store.read(ADA, id_).said == first.conversation.said
     with pytest.raises(InvalidInput):
-        talk.say(id_, "  ", values(model))
+        talk.answer(talk.say(id_, "  ", values(model)), registry, Lane())
+    assert talk.store.read(ADA, id_).said == first.conversation.said
 
 
 def test_a_stop_keeps_what_was_written(talk: Talk, model: str, registry: Registry) -> None:
@@ -126,7 +132,7 @@ def test_whoever_stops_gets_the_answer(talk: Talk, model: str, registry: Registr
     """A stop from another request waits until the answer is kept, and has it; meanwhile nobody else may write."""
     began = threading.Event()
     turn = talk.say("", "Tell me all", values(model, max_new_tokens=200))
-    id_ = turn.now.head.id
+    id_ = turn.id
 
     def told(text: str) -> None:
         if len(text) > 3:
@@ -139,7 +145,7 @@ def test_whoever_stops_gets_the_answer(talk: Talk, model: str, registry: Registr
     with pytest.raises(Busy):
         talk.answer(talk.say(id_, "Me, too", values(model)), registry, Lane())
     with pytest.raises(Busy):
-        talk.undo(id_, 0)
+        talk.undo(id_, at(0))
     stopped = talk.store.stop(ADA, id_)
     working.join(60)
     assert stopped is not None
@@ -161,7 +167,58 @@ def test_it_remembers_what_was_not_read(talk: Talk, model: str, registry: Regist
     answered = talk.answer(talk.say(id_, "y" * 120, values(model)), registry, Lane())
     assert answered.conversation.head.left_out == answered.reply.left_out == 2
     assert kept(talk, answered).head.left_out == 2
-    left, _ = talk.undo(id_, 2)
+    left, _ = talk.undo(id_, at(2))
     assert left is not None
     assert left.head.left_out <= 2
-    assert talk.edit(id_, 0, "Hi", values(model)).now.head.left_out == 0
+    edited = talk.answer(talk.edit(id_, at(0), "Hi", values(model)), registry, Lane())
+    assert edited.conversation.head.left_out == 0
+
+
+def test_another_pages_answer_is_never_lost(talk: Talk, model: str, registry: Registry) -> None:
+    """What was begun before another page's answer was kept is said after it, and reads it."""
+    id_ = talk.answer(talk.say("", "One", values(model)), registry, Lane()).conversation.head.id
+    late, retried = talk.say(id_, "Three", values(model)), talk.retry(id_, at(2), values(model))
+    other = talk.answer(talk.say(id_, "Two", values(model)), registry, Lane()).conversation
+    answered = talk.answer(late, registry, Lane())
+    assert kept(talk, answered).said[:4] == other.said
+    assert [one.content for one in answered.reply.messages][:4] == [one.content for one in other.said]
+    assert kept(talk, talk.answer(retried, registry, Lane())).said[:3] == other.said[:3]
+
+
+def test_nobody_writes_between_reading_and_saving(talk: Talk, model: str, registry: Registry) -> None:
+    """From where a page reads the conversation that it will change until it has changed it, other pages wait."""
+    id_ = talk.answer(talk.say("", "One", values(model)), registry, Lane()).conversation.head.id
+    refused: list[Busy] = []
+
+    def another_page() -> None:
+        with pytest.raises(Busy) as caught:
+            talk.answer(talk.say(id_, "Me, too", values(model)), registry, Lane())
+        refused.append(caught.value)
+
+    def place(now: Conversation) -> int:
+        other = threading.Thread(target=another_page)
+        other.start()
+        other.join()
+        assert now == talk.store.read(ADA, id_)
+        return 0
+
+    talk.answer(talk.edit(id_, place, "Eins", values(model)), registry, Lane())
+    talk.answer(talk.retry(id_, place, values(model)), registry, Lane())
+    assert talk.undo(id_, place) == (None, "Eins")
+    assert len(refused) == 3
+
+
+def test_a_conversation_has_no_end(talk: Talk, model: str, registry: Registry) -> None:
+    """Of more messages than a request may hold the newest are offered to the model, and all of them stay."""
+    id_ = talk.answer(talk.say("", "One", values(model)), registry, Lane()).conversation.head.id
+    whole = talk.store.read(ADA, id_)
+    many = talk.store.save(ADA, whole.with_said(*whole.said * MOST_MESSAGES))
+    answered = talk.answer(talk.say(id_, "Two", values(model)), registry, Lane())
+    found = kept(talk, answered)
+    assert found.said[:-2] == many.said
+    assert len(answered.settings.history) == MOST_MESSAGES
+    assert found.head.left_out == len(many.said) - MOST_MESSAGES + answered.reply.left_out > MOST_MESSAGES
+    assert answered.reply.given is not None
+    assert len(answered.reply.given.read) == len(found.said) - 1 - found.head.left_out
+    again = talk.answer(talk.retry(id_, at(len(many.said)), values(model)), registry, Lane())
+    assert kept(talk, again).said[:-1] == found.said[:-1]
