@@ -18,12 +18,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bench._measure import Measure, Outcome, alternate, arguments, report
 from bench._starter import registry
 from core.catalogue import starter_folder
+from core.errors import Cancelled
 from core.events import CancelToken
 from core.loading import quiet_loading
 from core.registry import Registry
@@ -138,24 +140,28 @@ def _rate(rounds: Sequence[Timed], tokens: int) -> float:
 
 def _first_tokens(models: Registry, sizes: Sizes) -> tuple[float, float]:
     """Return the median seconds to a short request's first token: while a long text is being written, and alone."""
-    times = 5 * sizes.rounds
-    with _long_text(models):
-        behind = [_first_token(models) for _ in range(times)]
-    alone = [_first_token(models) for _ in range(times)]
-    return statistics.median(behind), statistics.median(alone)
+
+    def behind() -> float:
+        with _long_text(models):
+            return _first_token(models)
+
+    found = alternate(5 * sizes.rounds, behind, lambda: _first_token(models))
+    behind_a_long_text, alone = map(statistics.median, found)
+    return behind_a_long_text, alone
 
 
 class _long_text:  # noqa: N801 reads as `with _long_text(models):`
-    """Long texts are written, one after the other, while the block runs."""
+    """Long texts with long prompts are written, one after the other, while the block runs."""
 
     def __init__(self, models: Registry) -> None:
         self._models, self._cancel, self._begun = models, CancelToken(), threading.Event()
         self._thread = threading.Thread(target=self._write)
 
     def _write(self) -> None:
-        settings = _settings(PROMPTS[0], 400)
-        while not self._cancel.cancelled:
-            generate_text(settings, self._models, Lane(), lambda _: self._begun.set())
+        settings = _settings(" ".join(PROMPTS * 2), 250)
+        with suppress(Cancelled):
+            while True:
+                generate_text(settings, self._models, Lane(cancel=self._cancel), lambda _: self._begun.set())
 
     def __enter__(self) -> None:
         self._thread.start()
