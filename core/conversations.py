@@ -22,6 +22,7 @@ from core.conversation_file import (
     title_of,
     write_conversation,
 )
+from core.conversation_room import Room, changed_at, kept_in, size_of
 from core.errors import Busy, DiskFull, InvalidInput, UnknownName
 from core.events import CancelToken
 from core.job_shelf import DAY_SECONDS, LEFTOVER_SECONDS, is_job_id
@@ -42,6 +43,7 @@ class Quota:
     """Of one visitor."""
     visitor_bytes: int = 50_000_000
     all_bytes: int = 2_000_000_000
+    """Beyond it, the oldest conversations of those who keep most give way."""
     keep_days: float = 365
 
 
@@ -65,6 +67,7 @@ class Conversations:
         self._folder = folder
         self._quota = quota or Quota()
         self._lock = threading.Lock()
+        self._room = Room(folder)
         self._answering: dict[Path, Answering] = {}
         self._told: set[Path] = set()
         self._swept = float("-inf")
@@ -135,10 +138,9 @@ class Conversations:
 
     def drop(self, owner: str, id: str) -> None:  # noqa: A002
         """Remove a conversation, whoever writes to it; raises UnknownName if it is not there."""
-        try:
-            self._path(owner, id).unlink()
-        except FileNotFoundError:
-            raise UnknownName("error.conversation_unknown") from None
+        with self._lock:
+            if not self._remove(self._path(owner, id)):
+                raise UnknownName("error.conversation_unknown")
 
     @contextmanager
     def answering(self, owner: str, id: str, cancel: CancelToken) -> Iterator[Answering]:  # noqa: A002
@@ -188,16 +190,48 @@ class Conversations:
         return all(one.over.wait(max(end - time.monotonic(), 0)) for one in running)
 
     def sweep(self) -> int:
-        """Remove what nobody changed for too long, then the longest unchanged beyond the quota; returns how many."""
+        """Remove what nobody changed for too long, then what is beyond the quota; returns how many."""
         self._clear_leftovers()
-        found = sorted((_changed(path), _size(path), path) for path in self._folder.glob(f"*/*{SUFFIX}"))
-        used, oldest = sum(size for _, size, _ in found), time.time() - self._quota.keep_days * DAY_SECONDS
+        oldest = time.time() - self._quota.keep_days * DAY_SECONDS
+        removed = sum(self._remove_old(path, oldest) for path in list(self._room.paths()))
+        with self._lock:
+            return removed + self._make_room()
+
+    def _remove_old(self, path: Path, oldest: float) -> bool:
+        with self._lock:
+            return changed_at(path) < oldest and path not in self._answering and self._remove(path)
+
+    def _remove(self, path: Path) -> bool:
+        """Remove a conversation, under the lock; False if it is not there."""
+        size = size_of(path)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        self._room.changed(path.parent, -size)
+        return True
+
+    def _make_room(self, own: Path | None = None) -> int:
+        """Remove, under the lock, what is beyond the quota, of whoever keeps more than `own`; returns how many.
+
+        Those who keep most lose their oldest first: many new visitors with a little each take nobody's little away.
+        """
         removed = 0
-        for changed, size, path in found:
-            if changed < oldest or used > self._quota.all_bytes:
-                path.unlink(missing_ok=True)
-                used, removed = used - size, removed + 1
+        while self._room.total > self._quota.all_bytes and (path := self._oldest_of_the_largest(own)):
+            removed += self._remove(path)
+        if removed:
+            limit = in_bytes(self._quota.all_bytes)
+            logging.getLogger(__name__).warning("removed %d conversations: all took more than %s", removed, limit)
         return removed
+
+    def _oldest_of_the_largest(self, own: Path | None) -> Path | None:
+        for home in self._room.largest_first():
+            if own and self._room.of(home) <= self._room.of(own):
+                return None
+            idle = [path for path in kept_in(home) if path not in self._answering]
+            if idle:
+                return min(idle, key=changed_at)
+        return None
 
     def _sweep_now_and_then(self) -> None:
         """Sweep in a thread of its own, whose files may be many, unless that was done a while ago."""
@@ -213,19 +247,28 @@ class Conversations:
             return self._answering.get(path)
 
     def _require_room(self, owner: str) -> None:
-        used, limit = sum(map(_size, self._paths(owner))), self._quota.visitor_bytes
-        if used > limit:
-            raise InvalidInput("error.conversations_too_big", used=in_bytes(used), limit=in_bytes(limit))
+        """Refuse whoever keeps too much, and if all keep too much whoever keeps most; others get room made for them."""
+        home, quota = self._home(owner), self._quota
+        with self._lock:
+            used = self._room.look_again(home)
+            if used > quota.visitor_bytes:
+                limit = in_bytes(quota.visitor_bytes)
+                raise InvalidInput("error.conversations_too_big", used=in_bytes(used), limit=limit)
+            self._make_room(home)
+            if (total := self._room.total) > quota.all_bytes:
+                limit = in_bytes(quota.all_bytes)
+                raise InvalidInput("error.conversations_full", used=in_bytes(total), limit=limit)
 
     def _write(self, owner: str, conversation: Conversation) -> Conversation:
         path, changed = self._path(owner, conversation.head.id), replace(conversation.head, changed=time.time())
-        whole = replace(conversation, head=changed)
+        whole, size = replace(conversation, head=changed), size_of(path)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_conversation(path, whole)
         except OSError as problem:
             why = problem.strerror or type(problem).__name__
             raise DiskFull("error.conversation_not_kept", reason=why) from problem
+        self._room.changed(path.parent, size_of(path) - size)
         return whole
 
     def _home(self, owner: str) -> Path:
@@ -237,7 +280,7 @@ class Conversations:
         return self._home(owner) / f"{id}{SUFFIX}"
 
     def _paths(self, owner: str) -> list[Path]:
-        return [path for path in self._home(owner).glob(f"*{SUFFIX}") if is_job_id(path.name.removesuffix(SUFFIX))]
+        return kept_in(self._home(owner))
 
     def _readable(self, path: Path) -> Head | None:
         """Return a head, or None for a file that vanished or is damaged; the latter is logged once."""
@@ -259,22 +302,8 @@ class Conversations:
         """Remove drafts of writers that died, and the folders of visitors who keep nothing any more."""
         long_ago = time.time() - LEFTOVER_SECONDS
         for draft in self._folder.glob(f"*/.*{SUFFIX}"):
-            if _changed(draft) < long_ago:
+            if changed_at(draft) < long_ago:
                 draft.unlink(missing_ok=True)
         for home in self._folder.glob("*"):
-            if home.is_dir() and not any(home.glob(f"*{SUFFIX}")) and _changed(home) < long_ago:
+            if home.is_dir() and not any(home.glob(f"*{SUFFIX}")) and changed_at(home) < long_ago:
                 shutil.rmtree(home, ignore_errors=True)  # the next sweep tries again
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return time.time()

@@ -14,6 +14,7 @@ import pytest
 
 from core.conversation_export import as_json, as_markdown, file_name
 from core.conversation_file import LONGEST_TITLE, Conversation, Said
+from core.conversation_room import Room
 from core.conversations import Conversations, Quota
 from core.errors import Busy, InvalidInput, UnknownName
 from core.events import CancelToken
@@ -260,3 +261,61 @@ def test_it_can_be_taken_away(kept: Conversations) -> None:
     odd = replace(whole, head=replace(whole.head, title='../../x: "y" 貓?'))
     assert file_name(odd, ".json") == "x y 貓.json"
     assert file_name(replace(whole, head=replace(whole.head, title="/..")), ".md") == "conversation.md"
+
+
+LONG = Said("user", "x" * 1_000)
+"""A conversation of this takes between 1,100 and 1,400 bytes."""
+
+
+def test_who_keeps_most_gives_way(folder: Path) -> None:
+    """Where all keep too much, room is made of the oldest of those who keep most, and whoever keeps most is refused."""
+    kept = Conversations(folder, Quota(all_bytes=6_000))
+    for owner in "cde":
+        one(kept, owner * 32, LONG)
+    large = [one(kept, ADA, LONG) for _ in range(3)]
+    with pytest.raises(InvalidInput) as caught, kept.answering(ADA, large[2].head.id, CancelToken()):
+        pass
+    assert caught.value.sentence.key == "error.conversations_full"
+    assert len(kept.heads(ADA)) == 3
+    with kept.holding(ADA, large[0].head.id, CancelToken()), kept.answering(BOB, "0" * 32, CancelToken()):
+        pass
+    assert {head.id for head in kept.heads(ADA)} < {one.head.id for one in large}
+    assert large[0].head.id in {head.id for head in kept.heads(ADA)}
+    assert [len(kept.heads(owner * 32)) for owner in "cde"] == [1, 1, 1]
+    assert sum(path.stat().st_size for path in folder.rglob("*.jsonl")) <= 6_000
+
+
+def test_many_visitors_cannot_fill_the_disk(folder: Path) -> None:
+    """However many visitors come, all keep no more than the quota and one turn, and the small ones keep theirs."""
+    kept = Conversations(folder, Quota(all_bytes=20_000))
+    mine = one(kept, ADA)
+    for place in range(60):
+        owner = f"{place:032}"
+        new = kept.begin(owner, "x")
+        with kept.answering(owner, new.head.id, CancelToken()):
+            kept.keep(owner, new.with_said(LONG))
+        assert sum(path.stat().st_size for path in folder.rglob("*.jsonl")) < 20_000 + 1_400
+    assert kept.read(ADA, mine.head.id).said == mine.said
+
+
+def test_the_total_is_kept_current(folder: Path) -> None:
+    """What is written, renamed, deleted and swept is counted, by this store, one before it, and one beside it."""
+    one(Conversations(folder), BOB)
+    room = Room(folder)
+    assert room.total == sum(path.stat().st_size for path in folder.rglob("*.jsonl"))
+    kept = Conversations(folder, Quota(visitor_bytes=3_000, all_bytes=4_000))
+    first, second = one(kept), one(kept, ADA, LONG)
+    for _ in range(20):
+        with kept.answering(ADA, first.head.id, CancelToken()):
+            kept.save(ADA, first.with_said(LONG))
+            kept.rename(ADA, first.head.id, "y" * 50)
+            kept.save(ADA, first)
+        kept.drop(ADA, one(kept, ADA, LONG).head.id)
+    assert len(kept.heads(ADA)) == 2
+    one(Conversations(folder), ADA, LONG, LONG)
+    with pytest.raises(InvalidInput) as caught, kept.answering(ADA, second.head.id, CancelToken()):
+        pass
+    assert caught.value.sentence.key == "error.conversations_too_big"
+    home = next(folder.rglob(f"{first.head.id}*")).parent
+    assert room.look_again(home) == sum(path.stat().st_size for path in home.glob("*.jsonl"))
+    assert room.largest_first()[0] == home
