@@ -68,6 +68,8 @@ class Visit:
     language: str = "en"
     visitor: str = ""
     """A secret of this browser's (core: the owner of its jobs)."""
+    page: str = ""
+    """Which of the browser's open pages it is: Gradio's session."""
     address: str = "http://127.0.0.1:7860"
     """Where this page was opened, for the code panel's curl."""
     cancel: CancelToken = field(default_factory=CancelToken)
@@ -332,6 +334,7 @@ def _visit(request: gr.Request, cancel: CancelToken, report: Callable[[Progress]
     return Visit(
         language=language_of(request),
         visitor=visitor_of(request),
+        page=request.session_hash or "",
         address=_address(request),
         cancel=cancel,
         report=report,

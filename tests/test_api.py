@@ -105,6 +105,7 @@ INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message"}
 JOB_OUTPUTS = ["view", "job", "snippets", "result", "provenance"]
 OUTPUTS = {
     **{name: ["view", "snippets", "result", "provenance"] for name in TASK_ENDPOINTS},
+    "/text_generation": ["view", "snippets", "result", "provenance", "details"],
     "/text_batch": JOB_OUTPUTS,
     "/text_batch_job": JOB_OUTPUTS,
     "/text_batch_stop": ["state"],
@@ -189,7 +190,7 @@ def test_only_the_input_has_no_default(described: dict[str, Any], name: str) -> 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_outputs_are_labelled_in_order(described: dict[str, Any], name: str) -> None:
-    """First what a person looks at, then the result, and the provenance last."""
+    """First what a person looks at, then the result, its provenance, and what else only some tasks tell."""
     assert [one["label"] for one in described[name]["returns"]] == OUTPUTS.get(name, ["view", "result"])
 
 

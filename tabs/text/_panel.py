@@ -11,13 +11,14 @@ import gradio as gr
 from core.atelier import Atelier
 from core.snippets import snippets_markdown
 from core.tasks.text.encoder import Lane
-from tabs._events import Endpoint, Visit, compute, write
+from tabs._events import Endpoint, Visit, compute, look_up, write
 from tabs._form import model_control
 from tabs._language import word
 from tabs._views import notes, ran_on
+from tabs.text._stop import Stops
 
-Output = tuple[str, str, Any, dict[str, Any]]
-"""(what a person looks at first, its code, result, provenance)"""
+Output = tuple[Any, ...]
+"""(what a person looks at first, its code, result, provenance, and details where the task has them)"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class TextTask:
     """(what is there so far, settings) → HTML, for answers that come bit by bit: `answer` then takes `told`, too."""
     script: str | None = None
     """What the view does when it is clicked, as gr.HTML's js_on_load."""
+    details: bool = False
+    """The result has .details, which the view shows in its own way: JSON for programs, behind the other outputs."""
+    keeps: bool = False
+    """A stop ends `answer` with what there is; else it ends in nothing."""
 
     @property
     def api_name(self) -> str:
@@ -84,9 +89,27 @@ def lay_out(
                 inputs.update(more())
         with gr.Column(scale=1, min_width=320):
             outputs = _outputs(task)
+    _wire(task, _handler(atelier, task), (run, stop), Endpoint(task.api_name, {**inputs, **wishes}, outputs))
+
+
+def _wire(
+    task: TextTask, handler: Callable[..., Output], buttons: tuple[gr.Button, gr.Button], asked: Endpoint
+) -> None:
+    """Wire Run and Stop; where a stop keeps what there is, the work is asked to end before Gradio drops the event."""
+    (run, stop), stops = buttons, Stops()
     wire = write if task.sketch else compute
-    running = wire(run.click, _handler(atelier, task), Endpoint(task.api_name, {**inputs, **wishes}, outputs))
-    stop.click(None, cancels=[running], api_visibility="private")
+    running = wire(run.click, stops.stoppable(handler) if task.keeps else handler, asked)
+    if not task.keeps:
+        stop.click(None, cancels=[running], api_visibility="private")
+        return
+
+    def end(visit: Visit) -> Output:
+        """Stop what this page runs, and show what there is of it."""
+        return stops.stop(visit) or (gr.skip(),) * len(asked.outputs)
+
+    stopping = Endpoint(f"{task.api_name}_stop", {}, asked.outputs, public=False)
+    stopped = look_up(stop.click, end, stopping, queue=False, show_progress="hidden")
+    stopped.then(None, cancels=[running], api_visibility="private")  # what still waits in the queue; the rest has ended
 
 
 def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:
@@ -97,7 +120,8 @@ def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:
         provenance = answer.provenance.as_dict()
         view = task.show(answer, settings, visit) + notes(getattr(answer, "notes", ()), visit.language)
         code = snippets_markdown(task.task, settings, answer, visit.address, user=atelier.settings.login)
-        return view + ran_on(provenance, visit.language), code, answer.result, provenance
+        shown = (view + ran_on(provenance, visit.language), code, answer.result, provenance)
+        return (*shown, answer.details) if task.details else shown
 
     handler.__name__, handler.__doc__ = task.api_name, task.describe
     return handler
@@ -107,7 +131,7 @@ def _telling(task: TextTask, settings: Any, visit: Visit) -> dict[str, Callable[
     """Return how a task that writes bit by bit tells of it: the view is drawn anew, the rest stays as it is."""
     if task.sketch is None:
         return {}
-    sketch, rest = task.sketch, (gr.skip(),) * 3
+    sketch, rest = task.sketch, (gr.skip(),) * (4 if task.details else 3)
     return {"told": lambda so_far: visit.show(lambda: (sketch(so_far, settings), *rest))}
 
 
@@ -121,4 +145,5 @@ def _outputs(task: TextTask) -> list[gr.components.Component]:
     with gr.Accordion(word("json"), open=False):
         result = gr.JSON(label="result", elem_id=f"{api_name}-result")
         provenance = gr.JSON(label="provenance", elem_id=f"{api_name}-provenance")
-    return [view, code, result, provenance]
+    shown = [view, code, result, provenance]
+    return [*shown, gr.JSON(label="details", visible=False)] if task.details else shown

@@ -58,6 +58,8 @@ def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
         describe="Continue a text token by token, with the most probable candidates at each place.",
         sketch=_sketch,
         script=BRANCH,
+        details=True,
+        keeps=True,
     )
     lay_out(atelier, task, _main, _more, EXAMPLES, wishes)
 
@@ -97,13 +99,16 @@ def _row(prompt: str, written: str) -> str:
 
 
 def _end(row: Continuation, visit: Visit) -> str:
-    return f'<p class="ended">{escape(visit.say(say(f"say.ended_{row.reason}")))}</p>'
+    told = [say(f"say.ended_{row.reason}")]
+    if row.rest and any(token.candidates for token in row.tokens):
+        told.append(say("say.first_candidates", shown=len(row.tokens), count=row.count))
+    return "".join(f'<p class="ended">{escape(visit.say(sentence))}</p>' for sentence in told)
 
 
 def _pieces(row: Continuation) -> str:
-    """Draw each token with its candidates."""
+    """Draw each token with its candidates, and plainly what is written behind the last one that has some."""
     if any(token.candidates for token in row.tokens):
-        return "".join(map(_piece, row.tokens))
+        return "".join(map(_piece, row.tokens)) + escape(row.rest)
     return escape(row.text)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -41,9 +43,9 @@ def client(served: Served, tmp_path: Path) -> Iterator[Client]:
     made.close()
 
 
-def written(*pieces: Piece, text: str = "") -> Generation:
+def written(*pieces: Piece, text: str = "", rest: str = "") -> Generation:
     """Return a generation of one row."""
-    row = Continuation(text or "".join(piece.text for piece in pieces), "eos", len(pieces), pieces)
+    row = Continuation(text or "".join(piece.text for piece in pieces), "eos", len(pieces) + len(rest), pieces, rest)
     return Generation("Once", (row,), 0.25, 40.0, PROVENANCE)
 
 
@@ -72,9 +74,18 @@ def test_markup_stays_text() -> None:
 
 
 def test_a_text_without_candidates_is_plain() -> None:
-    """Where no candidates were asked for, or the text is too long for them, it stands there as it is."""
+    """Where no candidates were asked for it stands there as it is."""
     assert "<details" not in drawn(written(Piece("a", 1.0)))
     assert "a long text" in drawn(written(text="a long text"))
+
+
+def test_a_long_text_ends_plain() -> None:
+    """What is written behind the last token with candidates stands there, too, and it is said where they end."""
+    html = drawn(written(Piece(" a", 0.625, ((" a", 0.625),)), rest=" <b>"))
+    assert html.count("<details") == 1
+    assert "</details> &lt;b&gt;</div>" in html
+    assert str(say("say.first_candidates", shown=1, count=5)) in html
+    assert str(say("say.first_candidates", shown=1, count=1)) not in drawn(written(Piece("a", 1.0, (("a", 1.0),))))
 
 
 def test_speed_and_end_are_told() -> None:
@@ -94,23 +105,55 @@ def test_a_preset_sets_every_control_it_touches() -> None:
 
 def test_it_answers_like_the_pipeline(client: Client, story: str) -> None:
     """`result` is what transformers.pipeline returns for the same model, prompt and settings."""
-    _, code, result, provenance = client.predict(
+    _, code, result, provenance, details = client.predict(
         "Once", model=story, do_sample=False, max_new_tokens=12, api_name="/text_generation"
     )
     assert result == pipeline("text-generation", model=story)("Once", do_sample=False, max_new_tokens=12)
     assert "pipeline(" in code
     assert provenance["model"] == story
     assert provenance["seed"] is None
+    (row,) = details["continuations"]
+    assert (row["reason"], row["count"], len(row["tokens"][0]["candidates"])) == ("length", 12, 5)
+    assert details["tokens_per_second"] > 0 < details["first_token_seconds"]
 
 
 def test_it_is_streamed(client: Client, story: str) -> None:
     """Programs, too, get the text while it grows; the last update is the whole answer."""
     job = client.submit("Once", model=story, **LONG, api_name="/text_generation")
-    view, _, result, _ = job.result(timeout=120)
+    view, _, result, _, details = job.result(timeout=120)
     grown = [update[0] for update in job.outputs()]
     assert len(grown) > 1
     assert result[0]["generated_text"].startswith("Once")
     assert grown[-1] == view
+    assert [row["count"] for row in details["continuations"]] == [250] * 8
+
+
+def test_a_stop_on_the_page_keeps_what_was_written(served: Served, story: str) -> None:
+    """Stop answers with the text so far, its code, its provenance and the reason; the event ends with the same."""
+    with httpx.Client(base_url=f"{served.address}/gradio_api", timeout=120) as browser:
+        session = run_in_a_page(browser, story)
+        with browser.stream("GET", "/queue/data", params={"session_hash": session}) as news:
+            lines = (json.loads(line.removeprefix("data: ")) for line in news.iter_lines() if line)
+            next(one for one in lines if one["msg"] == "process_generating")
+            stop = {"data": [], "session_hash": session}
+            shown = browser.post("/run/text_generation_stop", json=stop).json()["data"]
+            ended = next(one for one in lines if one["msg"] == "process_completed")["output"]
+    view, code, result, provenance, details = shown
+    assert str(say("say.ended_stopped")) in view
+    assert "pipeline(" in code
+    assert result[0]["generated_text"].startswith("Once")
+    assert provenance["model"] == story
+    assert {row["reason"] for row in details["continuations"]} == {"stopped"}
+    assert all(0 < row["count"] < 250 for row in details["continuations"])
+    assert ended["data"][2] == result
+
+
+def test_a_stop_of_nothing_changes_nothing(served: Served) -> None:
+    """A page that runs nothing keeps what it shows."""
+    stop = {"data": [], "session_hash": uuid4().hex}
+    answer = httpx.post(f"{served.address}/gradio_api/run/text_generation_stop", json=stop, timeout=60).json()
+    assert [one["__type__"] for one in answer["data"]] == ["update"] * 5
+    assert "value" not in json.dumps(answer["data"])
 
 
 def test_a_cancelled_request_stops_writing(client: Client, served: Served, story: str) -> None:
@@ -138,6 +181,17 @@ def test_bad_settings_are_refused_in_words(client: Client, story: str, values: d
     with pytest.raises(AppError) as caught:
         client.predict(**{"prompt": "Once", "model": story, **values}, api_name="/text_generation")
     assert re.fullmatch(re.sub(r"\\\{.+?\\\}", ".+", re.escape(dictionary("en")[key])), str(caught.value))
+
+
+def run_in_a_page(browser: httpx.Client, story: str) -> str:
+    """Press Run as a page does, for a long text; returns the page's session."""
+    config = browser.get("/info").json()["named_endpoints"]["/text_generation"]["parameters"]
+    values = {one["parameter_name"]: one.get("parameter_default") for one in config}
+    body = {"data": list({**values, "prompt": "Once", "model": story, **LONG}.values()), "session_hash": uuid4().hex}
+    entries = browser.get(str(browser.base_url).replace("/gradio_api/", "/config")).json()["dependencies"]
+    index = next(one["id"] for one in entries if one["api_name"] == "text_generation")
+    browser.post("/queue/join", json={**body, "fn_index": index}).raise_for_status()
+    return str(body["session_hash"])
 
 
 def borrowers(served: Served) -> int:

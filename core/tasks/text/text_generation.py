@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core import fields
 from core.decoding import Token
@@ -25,7 +26,7 @@ TASK = "text-generation"
 CONTEXT = 4
 """Tokens of the prompt that the first one is decoded with; they hold its last character, which takes up to four."""
 MOST_PIECES = 300
-"""A page with more of them becomes slow."""
+"""The first tokens of a row, which are told with their candidates: a page with more of them becomes slow."""
 TEXTS_TOGETHER = 16
 """Rows of a table that are written side by side: a visitor's text that joins them waits for their step, too."""
 
@@ -41,13 +42,15 @@ class TextGenerationSettings(GenerationOptions):
 
 @dataclass(frozen=True)
 class Continuation:
-    """What one row wrote, why it ended ("eos", "stop" or "length"), how many tokens it has, and these as texts."""
+    """What one row wrote, why it ended ("eos", "stop", "length" or "stopped"), and how many tokens it has."""
 
     text: str
     reason: str
     count: int
     tokens: tuple[Piece, ...]
-    """Nothing where there are more than MOST_PIECES."""
+    """The first MOST_PIECES of them."""
+    rest: str = ""
+    """What is written behind these."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,29 @@ class Generation:
         """The same as the transformers pipeline returns: [{generated_text}], the prompt included."""
         return [{"generated_text": self.prompt + one.text} for one in self.continuations]
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the pipeline does not tell, as JSON: speed, why each row ended, its first tokens with candidates."""
+        return {
+            "tokens_per_second": round(self.tokens_per_second, 2),
+            "first_token_seconds": round(self.first_token_seconds, 4),
+            "continuations": [_details(one) for one in self.continuations],
+        }
+
 
 def generate_text(
     settings: TextGenerationSettings, registry: Registry, lane: Lane = INTERACTIVE, told: Told | None = None
 ) -> Generation:
-    """Continue the prompt; raises InvalidInput, ModelError, HubError or Cancelled in words."""
+    """Continue the prompt; raises InvalidInput, ModelError, HubError or Cancelled in words.
+
+    A stop ends the text within a token and keeps what was written; it is Cancelled only if that is nothing.
+    """
     started = time.perf_counter()
     seed = drawn(settings.seed)
     with borrow(registry, settings.spec(registry, TASK), [settings.prompt], lane, settings.num_beams) as model:
         ids, notes = _prompt(settings.prompt, settings, model)
         request = Request(ids, settings, seed, lane.cancel or CancelToken())
-        written = write(request, registry, model, told)
+        written = write(request, registry, model, told, keep=True)
         pairs = zip(written.rows, written.reasons, strict=True)
         rows = tuple(_continuation(model, ids, row, why) for row, why in pairs)
         provenance = model.provenance(time.perf_counter() - started, seed if settings.do_sample else None)
@@ -129,10 +144,24 @@ def _prompt(
 
 
 def _continuation(model: LoadedModel, prompt: Sequence[int], tokens: Sequence[Token], reason: str) -> Continuation:
-    text = str(model.tokenizer.decode([token.id for token in tokens], skip_special_tokens=True))
-    if len(tokens) > MOST_PIECES:
-        return Continuation(text, reason, len(tokens), ())
-    return Continuation(text, reason, len(tokens), tuple(_pieces(model, prompt[-CONTEXT:], tokens)))
+    first = tokens[:MOST_PIECES]
+    text, begun = (
+        str(model.tokenizer.decode([token.id for token in part], skip_special_tokens=True)) for part in (tokens, first)
+    )
+    rest = text[len(begun.rstrip(UNFINISHED)) :] if len(tokens) > MOST_PIECES else ""
+    return Continuation(text, reason, len(tokens), tuple(_pieces(model, prompt[-CONTEXT:], first)), rest)
+
+
+def _details(row: Continuation) -> dict[str, Any]:
+    tokens = [
+        {
+            "text": token.text,
+            "probability": round(token.probability, 6),
+            "candidates": [{"text": text, "probability": round(chance, 6)} for text, chance in token.candidates],
+        }
+        for token in row.tokens
+    ]
+    return {"reason": row.reason, "count": row.count, "tokens": tokens}
 
 
 def _pieces(model: LoadedModel, prompt: Sequence[int], tokens: Sequence[Token]) -> Iterator[Piece]:

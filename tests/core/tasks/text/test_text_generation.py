@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -95,11 +96,35 @@ def test_pieces_are_whole_characters(story: str, registry: Registry) -> None:
     assert "\ufffd" not in row.text
 
 
-def test_a_very_long_text_has_no_pieces(story: str, registry: Registry) -> None:
-    """Beyond a limit tokens are only counted: a page with thousands of lists would be slow."""
+def test_a_very_long_text_has_its_first_pieces(story: str, registry: Registry) -> None:
+    """Beyond a limit tokens are text only, for a page with thousands of lists would be slow; nothing is lost."""
+    text = "é🎬 and 한국어, " * 40
     with registry.borrow(registry.resolve(story, TASK)) as model:
-        row = _continuation(model, [5], [Token(6, 0.5)] * (MOST_PIECES + 1), "length")
-    assert (row.count, row.tokens) == (MOST_PIECES + 1, ())
+        ids, prompt = (model.tokenizer(one, add_special_tokens=False)["input_ids"] for one in (text, PROMPT))
+        rows = [
+            _continuation(model, prompt, [Token(id_, 0.5) for id_ in ids[:count]], "length")
+            for count in (MOST_PIECES, *range(MOST_PIECES + 1, MOST_PIECES + 12), len(ids))
+        ]
+    assert rows[0].rest == ""
+    for row in rows:
+        assert len(row.tokens) == MOST_PIECES <= row.count
+        assert "".join(piece.text for piece in row.tokens) + row.rest == row.text or row is rows[0]
+    assert rows[-1].text == text
+
+
+def test_a_program_reads_what_the_page_shows(story: str, registry: Registry) -> None:
+    """The details are JSON: how fast, why each row ended, and each token with its candidates."""
+    settings = TextGenerationSettings(prompt=PROMPT, model=story, do_sample=False, max_new_tokens=6, candidates=2)
+    made = generate_text(settings, registry)
+    told = json.loads(json.dumps(made.details))
+    assert told["tokens_per_second"] == pytest.approx(made.tokens_per_second, abs=0.01)
+    assert told["first_token_seconds"] == pytest.approx(made.first_token_seconds, abs=0.001)
+    (row,) = told["continuations"]
+    assert (row["reason"], row["count"]) == ("length", 6)
+    assert made.result[0]["generated_text"].startswith(PROMPT + "".join(token["text"] for token in row["tokens"]))
+    for token in row["tokens"]:
+        assert token["candidates"][0]["probability"] == token["probability"]
+        assert len(token["candidates"]) == 2
 
 
 @pytest.mark.parametrize("beams", [1, 4])
