@@ -3,7 +3,8 @@
 One thread computes, so that two requests do not fight over the cores (each Python thread would bring its own
 OpenMP team) and so that no torch context can leak from one request into another.
 Nobody waits for company: a request that finds the thread free goes at once. Texts that are being written
-(core/decoding.py) get one token a turn, and whoever waits goes first, so that a long text holds nobody up.
+(core/decoding.py) get one token a turn, and whoever waits goes first, so that a long text holds nobody up. Of several
+models that write each gets as much time as the others, and the rows of a table go after what people wait for.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from core.decoding import Decoder, Writing, Written
-from core.errors import NotEnoughMemory
+from core.errors import Cancelled, NotEnoughMemory
 from core.events import CancelToken
 from core.memory import ran_out
 from core.traced import Steps
-from core.turns import BACKGROUND_PATIENCE, Turns
+from core.turns import BACKGROUND_PATIENCE, Shares, Turns
 from core.unload import let_go
 
 LARGEST_BATCH = 64
@@ -48,7 +49,7 @@ class Batcher:
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._decoders: list[Decoder] = []
+        self._decoders: Shares[Decoder] = Shares()
         self._steps = Steps()
         self._background_turn = 0.0
         self._turns = Turns()
@@ -74,19 +75,16 @@ class Batcher:
             self._wake()
         return self._wait(waiting, cancel or CancelToken())
 
-    def write(self, model: Any, *writings: Writing) -> list[Written]:
+    def write(self, model: Any, *writings: Writing, at_once: int | None = None) -> list[Written]:
         """Return what `model` (a causal language model) wrote, token by token, beside whatever else is being written.
 
-        Raises Cancelled at most one token after `writing.cancel` is set, and the first problem once all have ended.
+        Of many, `at_once` are written at a time: where one ends the next begins. Those in the background are written
+        apart from the others, and after them. Raises Cancelled at most one token after `writing.cancel` is set, and
+        the first problem once all have ended.
         """
-        with self._changed:
-            decoder = next((one for one in self._decoders if one.model is model), None)
-            if decoder is None:
-                decoder = Decoder(model, self._steps)
-                self._decoders.append(decoder)
-            for writing in writings:
-                decoder.join(writing)
-            self._wake()
+        later = deque(writings)
+        for _ in range(at_once or len(writings)):
+            self._begin_next(model, later)
         wait([writing.outcome for writing in writings])
         try:
             return [writing.outcome.result() for writing in writings]
@@ -94,6 +92,25 @@ class Batcher:
             if ran_out(problem):
                 let_go(problem)
             raise _in_words(problem) from problem.__cause__
+
+    def _begin_next(self, model: Any, later: deque[Writing]) -> None:
+        """Begin to write the next text, and when that has ended, the one after it; what was stopped is not begun."""
+        with self._changed:
+            while later and later[0].cancel.cancelled:
+                later.popleft().fail(Cancelled("error.cancelled"))
+            if not later:
+                return
+            writing = later.popleft()
+            self._decoder(model, background=writing.background).join(writing)
+            self._wake()
+        writing.outcome.add_done_callback(lambda _: self._begin_next(model, later))
+
+    def _decoder(self, model: Any, *, background: bool) -> Decoder:
+        found = self._decoders.find(lambda decoder: decoder.model is model, background=background)
+        if found is None:
+            found = Decoder(model, self._steps)
+            self._decoders.join(found, background=background)
+        return found
 
     def take_turns(self, work: Callable[[Callable[[], None]], T], *, background: bool = False) -> T:
         """Return `work(give_way)`, run in the caller's thread while the compute thread and others like it wait.
@@ -134,20 +151,31 @@ class Batcher:
             with self._changed:
                 while not self._waiting and not self._decoders:
                     self._changed.wait()
-                together = self._choose() if self._may_run() else []
-                decoders = list(self._decoders)
-            with self._turns:
-                _run_together(together)
-                _step_each(decoders)
-            together.clear()  # what is finished must not keep its model alive while this thread sleeps
-            decoders.clear()
+            with self._turns.in_background(self._only_background):
+                self._take_turn()  # returns before this thread sleeps, so that nothing keeps what is finished alive
             self._forget_idle()
+
+    def _only_background(self) -> bool:
+        """Tell whether nobody waits for what this thread does next; it may be asked while the thread waits."""
+        with self._changed:
+            return not self._decoders.urgent and all(waiting.background for waiting in self._waiting)
+
+    def _take_turn(self) -> None:
+        """Run what waits, and let one model write on."""
+        with self._changed:
+            together = self._choose() if self._may_run() else []
+            hurried = any(not waiting.background for waiting in (*together, *self._waiting))
+            share = self._decoders.next(hurried=hurried)
+        _run_together(together)
+        if share is not None:
+            with share.measured():
+                _step(share.one)
 
     def _may_run(self) -> bool:
         """Tell whether waiting requests get this turn: always, but background ones only now and then beside writing."""
         if any(not waiting.background for waiting in self._waiting):
             return True
-        patient = self._decoders and time.monotonic() - self._background_turn < BACKGROUND_PATIENCE
+        patient = self._decoders.urgent and time.monotonic() - self._background_turn < BACKGROUND_PATIENCE
         if not self._waiting or patient:
             return False
         self._background_turn = time.monotonic()
@@ -156,7 +184,7 @@ class Batcher:
     def _forget_idle(self) -> None:
         """Let go of models that write nothing any more."""
         with self._changed:
-            self._decoders = [decoder for decoder in self._decoders if not decoder.idle]
+            self._decoders.keep(lambda decoder: not decoder.idle)
 
     def _choose(self) -> list[_Waiting]:
         """Take the oldest interactive request (else the oldest), and what can run with it.
@@ -198,12 +226,11 @@ def _run_together(together: list[_Waiting]) -> None:
         results = results[count:]
 
 
-def _step_each(decoders: Sequence[Decoder]) -> None:
-    for decoder in decoders:
-        try:
-            decoder.step()
-        except BaseException as problem:  # noqa: BLE001 the thread must outlive it
-            decoder.fail_all(_in_words(problem))
+def _step(decoder: Decoder) -> None:
+    try:
+        decoder.step()
+    except BaseException as problem:  # noqa: BLE001 the thread must outlive it
+        decoder.fail_all(_in_words(problem))
 
 
 def _in_words(problem: BaseException) -> BaseException:

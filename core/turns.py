@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 BACKGROUND_PATIENCE = 1.0
 """Seconds that background work waits while somebody is being answered; then it gets a turn."""
@@ -14,13 +17,13 @@ BACKGROUND_PATIENCE = 1.0
 
 @dataclass(eq=False)
 class _Ticket:
-    background: bool
+    background: Callable[[], bool]
     drawn: float = field(default_factory=time.monotonic)
 
     @property
     def last(self) -> bool:
         """Tell whether others go first: background work that has not waited for long."""
-        return self.background and time.monotonic() - self.drawn < BACKGROUND_PATIENCE
+        return self.background() and time.monotonic() - self.drawn < BACKGROUND_PATIENCE
 
 
 class Turns:
@@ -34,7 +37,7 @@ class Turns:
 
     def __enter__(self) -> None:
         """Draw a number and wait for it."""
-        self._wait(_Ticket(background=False))
+        self._wait(_Ticket(lambda: False))
 
     def __exit__(self, *_: object) -> None:
         """Call the next number."""
@@ -42,9 +45,9 @@ class Turns:
             self._call()
 
     @contextmanager
-    def in_background(self) -> Iterator[None]:
-        """Take a turn as background work."""
-        self._wait(_Ticket(background=True))
+    def in_background(self, still: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Take a turn as background work, as long as `still` says that it is; it may be asked from any thread."""
+        self._wait(_Ticket(still))
         try:
             yield
         finally:
@@ -54,7 +57,7 @@ class Turns:
         """Let everybody who waits go first; only background work makes no other wait, unless it has waited for long."""
         with self._next:
             mine = self._served
-            if mine is None or all(other.last and not mine.background for other in self._waiting):
+            if mine is None or all(other.last and not mine.background() for other in self._waiting):
                 return
             self._call()
         self._wait(_Ticket(mine.background))
@@ -73,3 +76,73 @@ class Turns:
         if waiting:
             self._waiting.remove(waiting[0])
             self._next.notify_all()
+
+
+@dataclass(eq=False)
+class Share(Generic[T]):
+    """One of those who work in steps, and the seconds that its steps took, or were taken to begin with."""
+
+    one: T
+    background: bool
+    clock: Callable[[], float]
+    spent: float = 0.0
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Count the time that the block takes."""
+        began = self.clock()
+        try:
+            yield
+        finally:
+            self.spent += self.clock() - began
+
+
+class Shares(Generic[T]):
+    """Whose step is next among several: the one that had the least time, so that all have a like share of it.
+
+    Those in the background come when nobody else is there, or when they have waited for BACKGROUND_PATIENCE.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nobody; `clock` gives seconds."""
+        self._shares: list[Share[T]] = []
+        self._clock = clock
+        self._background_turn = clock()
+        """When the background began to wait."""
+        self._in_background = False
+        """The latest step was one in the background."""
+
+    def __bool__(self) -> bool:
+        """Tell whether anybody is there."""
+        return bool(self._shares)
+
+    @property
+    def urgent(self) -> bool:
+        """Tell whether anybody is there who is not in the background."""
+        return any(not share.background for share in self._shares)
+
+    def find(self, wanted: Callable[[T], bool], *, background: bool) -> T | None:
+        """Return who is wanted, None if nobody is."""
+        return next((share.one for share in self._shares if share.background == background and wanted(share.one)), None)
+
+    def join(self, one: T, *, background: bool) -> None:
+        """Let one more share the time from now on: it does not catch up on what the others had before."""
+        if background and not any(share.background for share in self._shares):
+            self._background_turn = self._clock()  # it begins to wait
+        spent = min((share.spent for share in self._shares if share.background == background), default=0.0)
+        self._shares.append(Share(one, background, self._clock, spent))
+
+    def keep(self, wanted: Callable[[T], bool]) -> None:
+        """Let all others go."""
+        self._shares = [share for share in self._shares if wanted(share.one)]
+
+    def next(self, *, hurried: bool = False) -> Share[T] | None:
+        """Return whose step is next; `hurried`: somebody else waits who goes before the background."""
+        now = self._clock()
+        if self._in_background:
+            self._background_turn = now  # its step ended just now, however long it took
+        waits = any(share.background for share in self._shares)
+        due = now - self._background_turn >= BACKGROUND_PATIENCE
+        self._in_background = waits and (due or not (hurried or self.urgent))
+        found = [share for share in self._shares if share.background == self._in_background]
+        return min(found, key=lambda share: share.spent, default=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,8 +13,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from core.batching import LARGEST_BATCH, Batcher
+from core.decoding import Rule, Writing
 from core.errors import Cancelled, NotEnoughMemory
 from core.events import CancelToken
 
@@ -231,6 +235,111 @@ def test_long_work_gives_way_between_its_steps(users: ThreadPoolExecutor) -> Non
         return list(asked.result())
 
     assert batcher.take_turns(work) == [2]
+
+
+def test_background_requests_do_not_hurry_others(users: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long work gives way to a request that somebody waits for, and not to one of a table, though that came first."""
+    monkeypatch.setattr("core.turns.BACKGROUND_PATIENCE", float("inf"))
+    batcher, run = Batcher(), Recorder()
+
+    def work(give_way: Callable[[], None]) -> list[bool]:
+        table = users.submit(batcher.submit, "table", [1], run, background=True)
+        until_waiting(batcher, 1)
+        give_way()
+        visitor = users.submit(batcher.submit, "visitor", [2], run)
+        until_waiting(batcher, 2)
+        while batcher._turns._waiting == []:  # the compute thread has yet to ask for its turn
+            give_way()
+        give_way()
+        return [visitor.result(SECONDS) == [4], table.done()]
+
+    assert batcher.take_turns(work) == [True, False]
+
+
+def writing(
+    told: Callable[[Any], None], tokens: int = 30, cancel: CancelToken | None = None, *, background: bool = True
+) -> Writing:
+    """Ask for so many tokens."""
+    rule = Rule(process=lambda _, logits: logits, ended=lambda ids: [None] * len(ids), max_new_tokens=tokens)
+    return Writing([1, 5, 9], rule, told=told, cancel=cancel or CancelToken(), background=background)
+
+
+@pytest.fixture
+def llama() -> Any:
+    """Give a tiny causal language model."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return LlamaForCausalLM(LlamaConfig(vocab_size=64, **sizes)).eval()
+
+
+@pytest.mark.parametrize(("patience", "beside"), [(float("inf"), False), (1e-9, True)])
+def test_a_table_is_written_after_what_people_wait_for(
+    llama: Any, users: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, patience: float, *, beside: bool
+) -> None:
+    """While a visitor's text is written, a table's gets a token only when it has waited for long."""
+    monkeypatch.setattr("core.turns.BACKGROUND_PATIENCE", patience)
+    batcher, order, begun, joined = Batcher(), [], threading.Event(), threading.Event()
+
+    def table(_: Any) -> None:
+        order.append("table")
+        begun.set()
+        assert joined.wait(SECONDS)
+
+    written = users.submit(batcher.write, llama, writing(table))
+    assert begun.wait(SECONDS)
+    asked = users.submit(batcher.write, llama, writing(lambda _: order.append("visitor"), background=False))
+    until_urgent(batcher)
+    joined.set()
+    assert [len(one.result(SECONDS)[0].rows[0]) for one in (asked, written)] == [30, 30]
+    first = order.index("visitor")
+    assert ("table" in order[first : first + 30]) == beside
+
+
+def until_urgent(batcher: Batcher) -> None:
+    """Return once somebody's text waits to be written."""
+    end = time.monotonic() + SECONDS
+    while batcher._only_background():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_of_many_texts_some_are_written_at_a_time(llama: Any) -> None:
+    """Where one ends the next begins, without waiting for the slowest of those that began together."""
+    begun: list[int] = []
+    left: list[int] = []
+    most: list[int] = []
+    lengths = [40, 5, 5, 5, 5, 5]
+
+    def told(place: int) -> Callable[[Any], None]:
+        def tell(_: Any) -> None:
+            counts[place] += 1
+            if counts[place] == 1:
+                begun.append(place)
+            if counts[place] == lengths[place]:
+                left.append(place)
+            most.append(len(begun) - len(left))
+
+        return tell
+
+    counts = [0] * len(lengths)
+    writings = [writing(told(place), length) for place, length in enumerate(lengths)]
+    found = Batcher().write(llama, *writings, at_once=2)
+    assert [len(one.rows[0]) for one in found] == counts == lengths
+    assert max(most) == 2
+    assert left == [1, 2, 3, 4, 5, 0]
+
+
+def test_a_stop_begins_no_other_text(llama: Any) -> None:
+    """Once it is stopped, what has not begun never does."""
+    cancel, told = CancelToken(), []
+
+    def tell(_: Any) -> None:
+        told.append(1)
+        cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        Batcher().write(llama, *(writing(tell, 30, cancel) for _ in range(9)), at_once=1)
+    assert len(told) == 1
 
 
 def test_memory_that_runs_out_between_steps_is_a_sentence() -> None:
