@@ -104,15 +104,14 @@ class Conversations:
     def begin(self, owner: str, first_message: str) -> Conversation:
         """Return a new conversation with nothing said, not kept yet; raises InvalidInput if this owner has too many."""
         self._sweep_now_and_then()
-        count = len(self._paths(owner))
-        if count >= self._quota.conversations:
-            raise InvalidInput("error.too_many_conversations", count=count, limit=self._quota.conversations)
+        self._require_fewer(owner)
         now = time.time()
         return Conversation(Head(uuid.uuid4().hex, title_of(first_message), now, now))
 
     def keep(self, owner: str, conversation: Conversation) -> Conversation:
-        """Write a conversation for the first time, and return it; raises DiskFull."""
+        """Write a conversation for the first time, and return it; raises DiskFull, or InvalidInput as `begin`."""
         with self._lock:
+            self._require_fewer(owner)  # many may have begun at once
             return self._write(owner, conversation)
 
     def save(self, owner: str, conversation: Conversation) -> Conversation:
@@ -245,6 +244,11 @@ class Conversations:
         path = self._path(owner, id)
         with self._lock:
             return self._answering.get(path)
+
+    def _require_fewer(self, owner: str) -> None:
+        count, limit = len(self._paths(owner)), self._quota.conversations
+        if count >= limit:
+            raise InvalidInput("error.too_many_conversations", count=count, limit=limit)
 
     def _require_room(self, owner: str) -> None:
         """Refuse whoever keeps too much, and if all keep too much whoever keeps most; others get room made for them."""

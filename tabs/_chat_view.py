@@ -11,6 +11,7 @@ from typing import Any
 
 from core.conversation_export import as_json, as_markdown, file_name
 from core.conversation_file import Conversation, Said
+from core.messages import first_that_fits
 from core.tasks.text.chat import Reply
 from core.tasks.text.thinking import split_thinking
 from core.words import Sentence, say
@@ -105,7 +106,10 @@ class Drawn:
 
 
 def draw(conversation: Conversation | None, language: str, *, waiting: bool = False) -> Drawn:
-    """Draw a conversation; a question without an answer is called one, unless the answer is on its way."""
+    """Draw a conversation; a question without an answer is called one, unless the answer is on its way.
+
+    Of a very long one the newest messages are drawn: all of it would travel again with each token.
+    """
     rows = list(_rows(conversation, language)) if conversation else []
     if rows and rows[-1][0]["role"] == "user" and not waiting:
         rows.append((_own_words(say("say.no_answer_written"), language), None))
@@ -126,9 +130,12 @@ def draw_answer(text: str, language: str, *, opened: bool = False, over: bool = 
 
 
 def _rows(conversation: Conversation, language: str) -> Iterator[tuple[dict[str, Any], int | None]]:
-    for place, said in enumerate(conversation.said):
+    first = first_that_fits([said.message for said in conversation.said])
+    if first:
+        yield _folded(say("say.earlier_above", count=first), say("say.earlier_why"), language), None
+    for place, said in enumerate(conversation.said[first:], first):
         if place and place == conversation.head.left_out:
-            yield _left_out(place, language), None
+            yield _folded(say("say.left_out_above", count=place), say("say.left_out_why"), language), None
         for message in _draw_said(said, language):
             yield message, place
 
@@ -139,11 +146,9 @@ def _draw_said(said: Said, language: str) -> list[dict[str, Any]]:
     return draw_answer(said.content, language, opened=said.opens_thinking)
 
 
-def _left_out(count: int, language: str) -> dict[str, Any]:
-    """Draw the line between what the model no longer reads and what it does."""
-    title = say("say.left_out_above", count=count).in_language(language)
-    why = say("say.left_out_why").in_language(language)
-    return _message("assistant", why, title=title, status="done")
+def _folded(title: Sentence, why: Sentence, language: str) -> dict[str, Any]:
+    """Draw a line between messages, with its reason folded."""
+    return _message("assistant", why.in_language(language), title=title.in_language(language), status="done")
 
 
 def _own_words(sentence: Sentence, language: str) -> dict[str, Any]:

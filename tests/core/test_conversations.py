@@ -212,11 +212,12 @@ def test_a_server_that_ends_waits_for_its_answers(kept: Conversations) -> None:
 def test_a_visitor_has_a_quota(folder: Path) -> None:
     """Too many conversations, or too many bytes, are refused with the numbers; another visitor has room."""
     small = Conversations(folder, Quota(conversations=2, visitor_bytes=2_000))
-    first = one(small)
+    first, third = one(small), small.begin(ADA, "third")
     one(small)
-    with pytest.raises(InvalidInput) as caught:
-        small.begin(ADA, "third")
-    assert caught.value.sentence.values == {"count": 2, "limit": 2}
+    for attempt in (lambda: small.keep(ADA, third), lambda: small.begin(ADA, "third")):
+        with pytest.raises(InvalidInput) as caught:
+            attempt()
+        assert caught.value.sentence.values == {"count": 2, "limit": 2}
     small.begin(BOB, "first")
     small.save(ADA, first.with_said(Said("user", "x" * 3_000)))
     with pytest.raises(InvalidInput) as caught, small.answering(ADA, first.head.id, CancelToken()):

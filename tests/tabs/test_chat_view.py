@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.conversation_file import Conversation, Head, Said
+from core.messages import MOST_MESSAGES
 from core.settings import LIMITS
 from core.words import say
 from tabs._chat_view import JOINER, as_written, draw, draw_answer, draw_files, draw_text, harmless
@@ -86,6 +87,16 @@ def test_thoughts_are_folded() -> None:
     assert stopped["metadata"]["status"] == "done"
     (plain,) = draw_answer("Yes", "en")
     assert "metadata" not in plain
+
+
+def test_of_an_endless_conversation_the_newest_is_drawn() -> None:
+    """What a page shows is bounded; a line says how many messages stand above it, and each knows its place."""
+    said = SAID * (MOST_MESSAGES // len(SAID) + 50)
+    drawn = draw(replace(TALK, said=said, head=replace(HEAD, left_out=300)), "ko")
+    assert drawn.messages[0]["metadata"]["title"] == say("say.earlier_above", count=200).in_language("ko")
+    assert (drawn.places[:2], drawn.places[-1]) == ((None, 200), len(said) - 1)
+    assert sorted({place for place in drawn.places if place is not None}) == list(range(200, len(said)))
+    assert drawn.places.count(None) == 2
 
 
 def test_each_message_has_its_place() -> None:
