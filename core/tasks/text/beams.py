@@ -39,6 +39,8 @@ class Request:
     """The tokens that end the text; none = those of the model's own file."""
     probabilities: bool = True
     """Somebody sees how probable each token was; beams must look that up in a pass of its own."""
+    background: bool = False
+    """Of a table: others go first."""
 
 
 def write_with_beams(request: Request, registry: Registry, model: LoadedModel) -> Written:
@@ -47,7 +49,9 @@ def write_with_beams(request: Request, registry: Registry, model: LoadedModel) -
     Where nobody sees probabilities they are not computed, but nan.
     """
     began = time.perf_counter()
-    written = registry.batcher.take_turns(lambda give_way: _Search(request, model, give_way).write())
+    written = registry.batcher.take_turns(
+        lambda give_way: _Search(request, model, give_way).write(), background=request.background
+    )
     seconds = time.perf_counter() - began
     return replace(written, first_token_seconds=seconds, seconds=seconds)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import pipeline
 
-from core.decoding import Token
+from core.decoding import Token, Writing, Written
 from core.errors import Cancelled, InvalidInput
 from core.events import CancelToken
 from core.registry import Registry
@@ -21,6 +21,7 @@ from core.tasks.text.sampling import arguments
 from core.tasks.text.text_generation import (
     MOST_PIECES,
     TASK,
+    TEXTS_TOGETHER,
     TextGenerationSettings,
     _continuation,
     continue_texts,
@@ -147,7 +148,9 @@ def test_beams_hear_a_stop_request(story: str, registry: Registry, monkeypatch: 
             cancel.cancel()
 
     monkeypatch.setattr(
-        registry.batcher, "take_turns", lambda work: take_turns(lambda give_way: work(lambda: (give_way(), pause())[0]))
+        registry.batcher,
+        "take_turns",
+        lambda work, **how: take_turns(lambda give_way: work(lambda: (give_way(), pause())[0]), **how),
     )
     settings = TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=200, min_new_tokens=200, num_beams=4)
     with pytest.raises(Cancelled):
@@ -223,3 +226,21 @@ def test_a_stopped_table_writes_no_more(story: str, registry: Registry) -> None:
     cancel.cancel()
     with registry.borrow(settings.spec(registry, TASK)) as model, pytest.raises(Cancelled):
         continue_texts([PROMPT] * 3, settings, registry, model, Lane(cancel=cancel))
+
+
+def test_a_table_is_written_in_the_background(story: str, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More texts than are written at a time come out in order, and go after those that somebody waits for."""
+    settings = TextGenerationSettings(prompt="-", model=story, do_sample=False, max_new_tokens=3, candidates=0)
+    texts = [f"It was {place} " for place in range(TEXTS_TOGETHER + 3)]
+    write, seen = registry.batcher.write, []
+
+    def watched(model: Any, *writings: Writing, at_once: int | None = None) -> list[Written]:
+        seen.append(({one.background for one in writings}, at_once))
+        return write(model, *writings, at_once=at_once)
+
+    monkeypatch.setattr(registry.batcher, "write", watched)
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        made = continue_texts(texts, settings, registry, model, Lane(background=True))
+    assert seen == [({True}, TEXTS_TOGETHER)]
+    by_itself = pipeline("text-generation", model=story, device="cpu")
+    assert made == [by_itself(text, do_sample=False, max_new_tokens=3) for text in texts]
