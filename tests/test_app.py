@@ -14,8 +14,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import app
+from core.atelier import open_atelier
 from core.settings import Mode, Settings
 from core.words import dictionary, say
+from tabs._events import COMPUTING, WRITING
 from tests.serving import PROJECT, Served, run_to_its_end, serve
 
 WORDS = dictionary("en")
@@ -57,6 +59,19 @@ def test_a_password_and_a_share_link_reach_launch() -> None:
     told = app.serving(Settings(mode=Mode.SHARE, tunnel=True, password=PASSWORD))
     assert told["share"] is True
     assert told["auth"] == (app.USER, PASSWORD)
+
+
+def test_what_is_written_waits_for_no_answer_that_comes_whole(tmp_path: Path) -> None:
+    """Events that compute are in one of two lanes; those that write for minutes are together in theirs."""
+    page = app.build_app(open_atelier(Settings(home=tmp_path)))
+    lanes: dict[str, set[str]] = {lane.name: set() for lane in (COMPUTING, WRITING)}
+    for event in page.fns.values():
+        if event.concurrency_id in lanes:
+            lanes[event.concurrency_id].add(str(event.api_name))
+    chat = {"chat", "chat_send", "chat_example", "chat_retry", "chat_edit"}
+    assert lanes[WRITING.name] == {"text_generation", "translation", "summarization", *chat}
+    assert {"text_classification", "fill_mask", "model_plan"} <= lanes[COMPUTING.name]
+    assert COMPUTING.at_once + WRITING.at_once < app.serving(Settings())["max_threads"]
 
 
 # On a Space

@@ -72,7 +72,7 @@ def test_contradictions_are_a_sentence(panel: Page) -> None:
 
 
 def test_a_growing_text_is_seen_and_stopped(panel: Page, served: Served) -> None:
-    """The text is there before it is whole; Stop frees the model, long before the last token."""
+    """The text is there before it is whole; Stop frees the model long before the last token, and keeps the text."""
     panel.locator(f"#{NAME}-more").get_by_role("button").first.click()
     for field in ("max_new_tokens", "min_new_tokens"):
         panel.get_by_label(WORDS[f"page.field.{field}"]).fill("250")
@@ -82,6 +82,13 @@ def test_a_growing_text_is_seen_and_stopped(panel: Page, served: Served) -> None
     expect(view.locator(".answer").first).to_be_visible(timeout=PATIENCE)
     panel.locator(f"#{NAME}-stop").click()
     _until(lambda: _borrowers(served) == 0)
+    expect(view.locator(".ended").first).to_have_text(WORDS["say.ended_stopped"], timeout=PATIENCE)
+    expect(view.locator("details.piece").first).to_be_visible()
+    panel.locator(f"#{NAME}-code-panel").get_by_role("button").first.click()
+    expect(panel.locator(f"#{NAME}-code")).to_contain_text("pipeline(")
+    press_run(panel, NAME)  # the page is free again
+    expect(view.locator(".speed")).to_have_count(0, timeout=PATIENCE)
+    expect(view.locator(".speed")).to_be_visible(timeout=PATIENCE)
 
 
 def _borrowers(served: Served) -> int:
