@@ -156,9 +156,8 @@ def _here(settings: ChatSettings, spec: ModelSpec, registry: Registry, lane: Lan
 
 def _request(settings: ChatSettings, prompt: ChatPrompt, lane: Lane) -> Request:
     """Ask for what the settings say, ended also where the template's turns end."""
-    return Request(
-        prompt.ids, _Asked.of(settings, prompt.stops), settings.seed, lane.cancel or CancelToken(), prompt.ends
-    )
+    asked, cancel = _Asked.of(settings, prompt.stops), lane.cancel or CancelToken()
+    return Request(prompt.ids, asked, settings.seed, cancel, prompt.ends, probabilities=False)
 
 
 def _teller(prompt: ChatPrompt, told: Told | None) -> Callable[[Sequence[str]], None] | None:
