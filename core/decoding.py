@@ -158,18 +158,21 @@ class Decoder:
                 writing.fail(problem)
 
     def _read_prompt(self) -> None:
-        if self._reading is None:
-            with self._lock:
-                writing = self._pending.popleft() if self._pending else None
-            if writing is None:
-                return
-            self._reading = (writing, _new_cache(self.model), 0)
-        writing, cache, done = self._reading
+        writing, cache, done = self._reading or (self._next(), None, 0)
         self._reading = None
-        if writing.cancel.cancelled:
-            writing.fail(Cancelled("error.cancelled"))
+        if writing is None or _is_left(writing):
             return
+        cache = cache or _new_cache(self.model)
         self._guarded([writing], partial(self._read_part, writing, cache, done))
+
+    def _next(self) -> Writing | None:
+        """Return the first text that somebody still waits for; those that were stopped meanwhile go at once."""
+        with self._lock:
+            while self._pending:
+                writing = self._pending.popleft()
+                if not _is_left(writing):
+                    return writing
+        return None
 
     def _read_part(self, writing: Writing, cache: Any, done: int) -> None:
         import torch
@@ -228,6 +231,13 @@ class Decoder:
         group.writings, group.mask = kept, group.mask[chosen]
         group.cache.batch_select_indices(chosen)
         drop_common_padding(group)
+
+
+def _is_left(writing: Writing) -> bool:
+    """Tell whether nobody wants the text any more; whoever waits is told."""
+    if writing.cancel.cancelled:
+        writing.fail(Cancelled("error.cancelled"))
+    return writing.cancel.cancelled
 
 
 def _choose(writing: Writing, logits: torch.Tensor) -> None:

@@ -35,7 +35,7 @@ def write(
     returned, its reason STOPPED, unless it is nothing.
     """
     at_once = request.settings.num_beams > 1 or not goes_on(model)
-    with registry.promise(model, _most_bytes([request], model, alone=at_once), request.cancel):
+    with registry.promise(model, _most_bytes(request, model, alone=at_once), request.cancel):
         if at_once:
             return write_with_beams(request, registry, model)
         return _write_on(request, registry, model, told, keep=keep)
@@ -46,22 +46,12 @@ def goes_on(model: LoadedModel) -> bool:
     return "past_key_values" in inputs_of(model.model)
 
 
-def _most_bytes(requests: Sequence[Request], model: LoadedModel, *, alone: bool) -> int:
-    """Return what the caches of texts that are written side by side come to hold; each is padded to the longest."""
-    tokens = max(len(request.ids) + request.settings.max_new_tokens for request in requests)
-    rows = sum(request.settings.rows for request in requests)
+def _most_bytes(request: Request, model: LoadedModel, *, alone: bool) -> int:
+    """Return what the caches of a text come to hold, with the padding that it may get where it is not written alone."""
+    rows, tokens = request.settings.rows, len(request.ids) + request.settings.max_new_tokens
     if alone:
         return cache_bytes(model.model, rows, tokens)
     return COPIES * cache_bytes(model.model, rows, most_columns(tokens))
-
-
-def write_many(requests: Sequence[Request], registry: Registry, model: LoadedModel) -> list[Written]:
-    """Write one text for each request, side by side, with the memory for all of them promised; raises as `write`."""
-    if not goes_on(model):
-        return [write(request, registry, model) for request in requests]
-    writings = [_writing(request, model) for request in requests]
-    with registry.promise(model, _most_bytes(requests, model, alone=False), requests[0].cancel):
-        return registry.batcher.write(model.model, *writings)
 
 
 def tokens_per_second(written: Written) -> float:
