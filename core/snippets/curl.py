@@ -15,8 +15,10 @@ import json, sys
 outputs = json.loads(sys.stdin.read() or "null")
 if not isinstance(outputs, list):
     sys.exit(f"No result: {outputs}")
-print(json.dumps(outputs[-2], ensure_ascii=False, indent=2))'"""
-"""Of an endpoint's outputs, provenance is the last and result the one before it; what is no list is what went wrong."""
+places = (place for place, one in enumerate(outputs) if isinstance(one, dict) and "fallbacks" in one)
+provenance = next(places, len(outputs) - 1)
+print(json.dumps(outputs[provenance - 1], ensure_ascii=False, indent=2))'"""
+"""Of an endpoint's outputs, result is the one before provenance, else the last but one; no list is what went wrong."""
 
 
 def curl_snippet(
