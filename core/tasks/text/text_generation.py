@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import fields
-from core.decoding import Token, Writing, Written
+from core.decoding import Token
 from core.errors import InvalidInput
 from core.events import CancelToken
 from core.loading import LoadedModel
-from core.promises import cache_bytes
 from core.provenance import Provenance
 from core.registry import Registry
 from core.settings import LIMITS
-from core.shared_cache import most_columns
 from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
-from core.tasks.text.sampling import GenerationOptions, rule
+from core.tasks.text.sampling import GenerationOptions
 from core.tasks.text.seeds import drawn
-from core.tasks.text.writing import COPIES, UNFINISHED, Told, goes_on, tokens_per_second, write
+from core.tasks.text.writing import UNFINISHED, Told, tokens_per_second, write, write_many
 from core.words import Sentence, say
 
 TASK = "text-generation"
@@ -124,31 +122,11 @@ def continue_texts(
         Request(ids, settings, drawn(settings.seed), cancel, probabilities=False, background=lane.background)
         for ids, _ in prompts
     ]
-    written = _side_by_side(requests, registry, model)
+    written = write_many(requests, registry, model, at_once=TEXTS_TOGETHER)
     if lane.on_cut:
         lane.on_cut(place for place, (_, notes) in enumerate(prompts) if notes)
     rows = (model.tokenizer.decode([token.id for token in one.rows[0]], skip_special_tokens=True) for one in written)
     return [[{"generated_text": text + str(row)}] for text, row in zip(texts, rows, strict=True)]
-
-
-def _side_by_side(requests: Sequence[Request], registry: Registry, model: LoadedModel) -> list[Written]:
-    """Write one text for each request, with the memory for those promised that are written at a time."""
-    if not requests:
-        return []
-    cancel = requests[0].cancel
-    cancel.check()
-    if not goes_on(model):
-        return [write(request, registry, model) for request in requests]
-    writings = [_writing(request, model) for request in requests]
-    columns = most_columns(max(len(request.ids) + request.settings.max_new_tokens for request in requests))
-    together = min(len(requests), TEXTS_TOGETHER)
-    with registry.promise(model, COPIES * cache_bytes(model.model, together, columns), cancel):
-        return registry.batcher.write(model.model, *writings, at_once=TEXTS_TOGETHER)
-
-
-def _writing(request: Request, model: LoadedModel) -> Writing:
-    how = rule(request.settings, model, len(request.ids), request.seed, request.settings.candidates, request.ends)
-    return Writing(request.ids, how, cancel=request.cancel, background=request.background)
 
 
 def _prompt(

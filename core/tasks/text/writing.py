@@ -46,11 +46,31 @@ def goes_on(model: LoadedModel) -> bool:
     return "past_key_values" in inputs_of(model.model)
 
 
+def write_many(requests: Sequence[Request], registry: Registry, model: LoadedModel, *, at_once: int) -> list[Written]:
+    """Write one text for each request, with the memory promised for those `at_once` that are written at a time."""
+    if not requests:
+        return []
+    cancel = requests[0].cancel
+    cancel.check()
+    if not goes_on(model):
+        return [write(request, registry, model) for request in requests]
+    writings = [_writing(request, model) for request in requests]
+    tokens = max(map(_most_tokens, requests))
+    with registry.promise(model, _bytes_beside_others(model, min(len(requests), at_once), tokens), cancel):
+        return registry.batcher.write(model.model, *writings, at_once=at_once)
+
+
 def _most_bytes(request: Request, model: LoadedModel, *, alone: bool) -> int:
     """Return what the caches of a text come to hold, with the padding that it may get where it is not written alone."""
-    rows, tokens = request.settings.rows, len(request.ids) + request.settings.max_new_tokens
-    if alone:
-        return cache_bytes(model.model, rows, tokens)
+    rows, tokens = request.settings.rows, _most_tokens(request)
+    return cache_bytes(model.model, rows, tokens) if alone else _bytes_beside_others(model, rows, tokens)
+
+
+def _most_tokens(request: Request) -> int:
+    return len(request.ids) + int(request.settings.max_new_tokens)
+
+
+def _bytes_beside_others(model: LoadedModel, rows: int, tokens: int) -> int:
     return COPIES * cache_bytes(model.model, rows, most_columns(tokens))
 
 
@@ -76,7 +96,8 @@ def _write_on(request: Request, registry: Registry, model: LoadedModel, told: To
 def _writing(request: Request, model: LoadedModel) -> Writing:
     settings = request.settings
     how = rule(settings, model, len(request.ids), request.seed, settings.candidates, request.ends)
-    return Writing(request.ids, how, settings.num_return_sequences, cancel=request.cancel)
+    count, cancel = settings.num_return_sequences, request.cancel
+    return Writing(request.ids, how, count, cancel=cancel, background=request.background)
 
 
 @dataclass
