@@ -36,8 +36,8 @@ def most_columns(tokens: int) -> int:
 
 def joined(groups: Sequence[Group]) -> list[Group]:
     """Put groups of like length together, so that one forward pass serves them; where memory is short, none."""
-    plain = sorted((group for group in groups if _is_plain(group.cache)), key=lambda group: group.mask.shape[1])
-    found = [group for group in groups if not _is_plain(group.cache)]
+    plain = sorted((group for group in groups if is_plain(group.cache)), key=lambda group: group.mask.shape[1])
+    found = [group for group in groups if not is_plain(group.cache)]
     for place, group in enumerate(plain):
         if place and _alike(found[-1], group):
             found[-1:] = _merged([found[-1], group])
@@ -92,7 +92,7 @@ def _below_each_other(tables: Sequence[torch.Tensor], dimension: int) -> torch.T
 
 def drop_common_padding(group: Group) -> None:
     """Forget columns that are padding in every row that is left."""
-    if not _is_plain(group.cache):
+    if not is_plain(group.cache):
         return
     empty = int((group.mask.sum(0) == 0).sum())
     if empty:
@@ -101,7 +101,7 @@ def drop_common_padding(group: Group) -> None:
             layer.keys, layer.values = layer.keys[:, :, empty:].contiguous(), layer.values[:, :, empty:].contiguous()
 
 
-def _is_plain(cache: Any) -> bool:
+def is_plain(cache: Any) -> bool:
     """Tell whether every layer keeps all keys in order, so that rows of other lengths can be laid beside them."""
     from transformers.cache_utils import DynamicLayer
 

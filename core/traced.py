@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from core.loading import quiet_loading
+from core.shared_cache import is_plain
 
 if TYPE_CHECKING:
     import torch
@@ -71,14 +72,12 @@ class _Step:
 
 
 def _may_be_traced(model: Any, cache: Any) -> bool:
-    from transformers.cache_utils import DynamicLayer
-
     config = model.config
     ropes = getattr(config, "rope_parameters", None) or {}
     return (
         model.device.type == "cpu"
         and config._attn_implementation == "sdpa"  # noqa: SLF001 transformers offers no public reader
-        and all(type(layer) is DynamicLayer for layer in cache.layers)
+        and is_plain(cache)
         and ropes.get("rope_type", "default") in STEADY_ROPES
         and not any(getattr(config, name, 0) for name in ("num_experts", "num_local_experts"))
         and sum(one.numel() for one in model.parameters()) <= LARGEST_MODEL

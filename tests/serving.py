@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,19 @@ class Served:
     def logged(self) -> str:
         """Return all that the app has written so far."""
         return self.log.read_text(encoding="utf-8")
+
+    def borrowers(self) -> int:
+        """Return how many requests hold a model."""
+        answer = httpx.post(f"{self.address}/gradio_api/run/models_ledger", json={"data": []}, timeout=60).json()
+        return sum(row["borrowed"] for row in answer["data"][1]["models"])
+
+
+def until(condition: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait until a condition on the server is met; fails if it never is."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -131,12 +130,6 @@ def write_for_long(page: Page, model: str) -> Locator:
     return answer
 
 
-def borrowers(served: Served) -> int:
-    """Return how many requests use a model now."""
-    answer = httpx.post(f"{served.address}/gradio_api/run/models_ledger", json={"data": []}, timeout=60).json()
-    return sum(row["borrowed"] for row in answer["data"][1]["models"])
-
-
 def until(page: Page, condition: Callable[[], bool]) -> None:
     """Wait until a condition on the server is met."""
     for _ in range(PATIENCE // 100):
@@ -179,7 +172,7 @@ def test_stop_keeps_what_was_written(open_window: OpenWindow, long_model: str, s
         answer = write_for_long(page, long_model)
         page.locator("#chat-stop").click()
         expect(page.locator("#chat-view .note")).to_have_text([STOPPED])
-        until(page, lambda: borrowers(served) == 0)
+        until(page, lambda: served.borrowers() == 0)
         text = answer.inner_text()
         expect(page.locator("#chat-view .provenance")).to_contain_text(long_model)
         page.reload()
@@ -195,7 +188,7 @@ def test_leaving_stops_and_keeps(open_window: OpenWindow, long_model: str, serve
     with open_window(leaves=True) as page:
         written = write_for_long(page, long_model).inner_text()
         page.reload()
-        until(page, lambda: borrowers(served) == 0)
+        until(page, lambda: served.borrowers() == 0)
         open_tab(page, "tab.chat")
         expect(said(page, "user")).to_have_text(["Tell me all"])
         page.reload()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from core.words import dictionary, say
 from tests.browser.steps import PATIENCE, expect_answer, expect_dialog, open_tab, press_run, text_box
 from tests.fakes.models import tiny_llama
-from tests.serving import Served
+from tests.serving import Served, until
 
 NAME = "text_generation"
 WORDS = dictionary("en")
@@ -81,7 +79,7 @@ def test_a_growing_text_is_seen_and_stopped(panel: Page, served: Served) -> None
     view = panel.locator(f"#{NAME}-view")
     expect(view.locator(".answer").first).to_be_visible(timeout=PATIENCE)
     panel.locator(f"#{NAME}-stop").click()
-    _until(lambda: _borrowers(served) == 0)
+    until(lambda: served.borrowers() == 0)
     expect(view.locator(".ended").first).to_have_text(WORDS["say.ended_stopped"], timeout=PATIENCE)
     expect(view.locator("details.piece").first).to_be_visible()
     panel.locator(f"#{NAME}-code-panel").get_by_role("button").first.click()
@@ -89,17 +87,3 @@ def test_a_growing_text_is_seen_and_stopped(panel: Page, served: Served) -> None
     press_run(panel, NAME)  # the page is free again
     expect(view.locator(".speed")).to_have_count(0, timeout=PATIENCE)
     expect(view.locator(".speed")).to_be_visible(timeout=PATIENCE)
-
-
-def _borrowers(served: Served) -> int:
-    answer = httpx.post(f"{served.address}/gradio_api/run/models_ledger", json={"data": []}, timeout=60).json()
-    return sum(row["borrowed"] for row in answer["data"][1]["models"])
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    import time
-
-    end = time.monotonic() + PATIENCE / 1000
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)

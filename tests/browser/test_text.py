@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -19,7 +17,7 @@ from tabs.text import PANELS
 from tabs.text.question_answering import CONTEXT
 from tests.browser.steps import PATIENCE, choose_example, expect_answer, expect_dialog, open_tab, press_run, text_box
 from tests.fakes.models import tiny_bert
-from tests.serving import Served
+from tests.serving import Served, until
 
 WORDS = dictionary("en")
 EMPTY = str(say("error.text_empty", name="text", limit=LIMITS.text_characters))
@@ -181,10 +179,10 @@ def test_stop_ends_the_work(page: Page, served: Served) -> None:
     sentences = "In the year 1200 a king of the northern hills built a castle of white stone for his daughter. "
     text_box(page, name, "context").fill((sentences * 3000)[: LIMITS.context_characters])
     press_run(page, name)
-    _until(lambda: _borrowers(served) > 0)
+    until(lambda: served.borrowers() > 0)
     page.locator(f"#{name}-stop").click()
     expect(page.locator(f"#{name}-view .provenance")).not_to_be_visible()
-    _until(lambda: _borrowers(served) == 0)
+    until(lambda: served.borrowers() == 0)
     text_box(page, name, "context").fill("A king built it in the year 1200.")
     press_run(page, name)
     expect(page.locator(f"#{name}-view .reading")).to_contain_text("A king built it", timeout=PATIENCE)
@@ -208,20 +206,6 @@ def _tab_to(page: Page, element: str) -> None:
         if page.evaluate("id => Boolean(document.activeElement.closest(`#${id}`))", element):
             return
     raise AssertionError(f"thirty times Tab did not reach #{element}")
-
-
-def _borrowers(served: Served) -> int:
-    answer = httpx.post(f"{served.address}/gradio_api/run/models_ledger", json={"data": []}, timeout=60).json()
-    return sum(row["borrowed"] for row in answer["data"][1]["models"])
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    import time
-
-    end = time.monotonic() + PATIENCE / 1000
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 class _counting:  # noqa: N801 reads as `with _counting(page, joins):`

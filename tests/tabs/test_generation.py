@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +21,7 @@ from tabs._events import Visit
 from tabs._generation_form import _apply
 from tabs.text.generation import _show, _sketch
 from tests.fakes.models import tiny_llama
-from tests.serving import Served
+from tests.serving import Served, until
 
 PROVENANCE = Provenance("m", "r", None, "cpu", "float32", "sdpa", 1, 0.5)
 LONG = {"max_new_tokens": 250, "min_new_tokens": 250, "num_return_sequences": 8}
@@ -161,7 +160,7 @@ def test_a_cancelled_request_stops_writing(client: Client, served: Served, story
     job = client.submit("Once", model=story, **LONG, api_name="/text_generation")
     until(lambda: len(job.outputs()) > 0 or job.done())
     job.cancel()
-    until(lambda: borrowers(served) == 0)
+    until(lambda: served.borrowers() == 0)
 
 
 @pytest.mark.parametrize(
@@ -197,17 +196,3 @@ def run_in_a_page(browser: httpx.Client, story: str) -> str:
     index = next(one["id"] for one in entries if one["api_name"] == "text_generation")
     browser.post("/queue/join", json={**body, "fn_index": index}).raise_for_status()
     return str(body["session_hash"])
-
-
-def borrowers(served: Served) -> int:
-    """Return how many requests hold a model."""
-    answer = httpx.post(f"{served.address}/gradio_api/run/models_ledger", json={"data": []}, timeout=60).json()
-    return sum(row["borrowed"] for row in answer["data"][1]["models"])
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, two minutes at most."""
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
