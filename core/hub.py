@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.conversion import find_conversion
 from core.downloads import Download
-from core.errors import HubUnreachable, InvalidInput
+from core.errors import HubUnreachable, InvalidInput, UnsafeWeights
 from core.events import CancelToken, Progress
 from core.hub_cache import CONFIGURATIONS, Cache, read_object
 from core.hub_errors import Place, in_our_words
@@ -98,8 +99,9 @@ class Hub:
     def look_up(self, repo_id: str, revision: str | None = None, cancel: CancelToken | None = None) -> Repository:
         """Ask the Hub what `repo_id` holds at `revision` (default: main); without network, ask the cache.
 
-        Raises InvalidInput, HubMissing, HubGated, HubUnreachable, UnsafeWeights (only pickles) or NotAModel
-        (no weights, or not all of them).
+        Where main has only pickles and the Hub's bot has converted them, that pull request is what is found. Raises
+        InvalidInput, HubMissing, HubGated, HubUnreachable, UnsafeWeights (only pickles) or NotAModel (no weights, or
+        not all of them).
         """
         place = self._place(repo_id, revision or DEFAULT_REVISION)
         if cancel:
@@ -108,7 +110,7 @@ class Hub:
             return self._in_cache(place, HubUnreachable("error.hub_offline", **place.values))
         try:
             with in_our_words(place):
-                return self._described(self._ask(place, revision), place)
+                return self._described_or_converted(self._ask(place, revision), place, asked=revision)
         except HubUnreachable as silence:
             return self._in_cache(place, silence)
 
@@ -148,16 +150,20 @@ class Hub:
         What an earlier attempt left is continued. Raises DiskFull, DamagedDownload, Cancelled or what `look_up` raises.
         """
         place = self._place(repository.repo_id, repository.revision)
+        cache = self._cache_of(repository.repo_id)
         with in_our_words(place):
-            return Download(
+            folder = Download(
                 repository=repository,
-                cache=self._cache_of(repository.repo_id),
+                cache=cache,
                 endpoint=self.endpoint,
                 offline=self.offline,
                 report=progress,
                 cancel=cancel or CancelToken(),
                 token=self._token,
             ).run()
+            if repository.converted:
+                cache.remember_conversion(repository.revision)
+            return folder
 
     @property
     def _api(self) -> HfApi:
@@ -184,6 +190,17 @@ class Hub:
             return self._api.model_info(place.repo_id, revision=revision, files_metadata=True, timeout=LOOK_UP_SECONDS)
         except (KeyError, TypeError) as problem:  # JSON, but not what a Hub says of a model
             raise HubUnreachable("error.hub_not_a_hub", **place.values) from problem
+
+    def _described_or_converted(self, info: ModelInfo, place: Place, asked: str | None) -> Repository:
+        """Describe what was found; where that is only pickles and nobody asked for a revision, their conversion."""
+        try:
+            return self._described(info, place)
+        except UnsafeWeights:
+            found = None if asked else find_conversion(self._api, info, LOOK_UP_SECONDS)
+            if found is None:
+                raise
+            converted = self._described(found.info, replace(place, revision=found.revision))
+            return replace(converted, converted=True)
 
     def _described(self, info: ModelInfo, place: Place) -> Repository:
         """Turn the Hub's answer into a Repository; an answer without commit or files is no Hub's."""
@@ -216,21 +233,33 @@ class Hub:
     def _in_cache(self, place: Place, silence: HubUnreachable) -> Repository:
         """Answer from the cache; raises `silence` if the revision was never downloaded, or not all of it."""
         cache = self._cache_of(place.repo_id)
-        commit = cache.commit_of(place.revision)
-        files = cache.files(commit) if commit else ()
-        weights = choose_weights(files)
-        if not commit or not is_complete(weights):
+        found = self._whole(cache, place.revision)
+        converted = place.revision == DEFAULT_REVISION and not found
+        revision = cache.conversion if converted else place.revision
+        if converted and revision:
+            found = self._whole(cache, revision)
+        if not found or not revision:
             raise silence
+        commit, files, weights = found
         return Repository(
             repo_id=place.repo_id,
-            revision=place.revision,
+            revision=revision,
             commit=commit,
             files=files,
             weights=weights,
             download_bytes=0,
             has_remote_code="auto_map" in cache.configuration(commit),
             cached=True,
+            converted=converted,
         )
+
+    @staticmethod
+    def _whole(cache: Cache, revision: str) -> tuple[str, tuple[RepoFile, ...], tuple[RepoFile, ...]] | None:
+        """Return commit, files and weights of a revision in the cache; None where it is not here, or not all of it."""
+        commit = cache.commit_of(revision)
+        files = cache.files(commit) if commit else ()
+        weights = choose_weights(files)
+        return (commit, files, weights) if commit and is_complete(weights) else None
 
     def _count_parameters(self, repository: Repository, cancel: CancelToken) -> Counter[str]:
         """Sum the parameters of all weight files by dtype; several headers are asked for at a time."""

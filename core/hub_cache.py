@@ -82,11 +82,26 @@ class Cache:
         """Write down what a branch or tag means, so that it can be found offline."""
         if self.commit_of(revision) == commit or not os.access(self.folder, os.W_OK):
             return
-        path = self.folder / "refs" / revision
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-        beside.write_text(commit, encoding="ascii")
-        beside.replace(path)
+        _write(self.folder / "refs" / revision, commit)
+
+    @property
+    def conversion(self) -> str | None:
+        """The pull request whose safetensors stand for main's pickles, where they were downloaded."""
+        path = self.folder / ".converted"
+        return path.read_text(encoding="ascii").strip() if path.is_file() else None
+
+    def remember_conversion(self, revision: str) -> None:
+        """Write down which pull request that is, so that it can be found offline."""
+        if self.conversion != revision and os.access(self.folder, os.W_OK):
+            _write(self.folder / ".converted", revision)
+
+
+def _write(path: Path, line: str) -> None:
+    """Write a file of one line at once, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    beside.write_text(line, encoding="ascii")
+    beside.replace(path)
 
 
 def size_of(path: Path) -> int:

@@ -59,6 +59,8 @@ class Repository:
     has_remote_code: bool = False
     cached: bool = False
     """True if the Hub was not reached and this is what the cache knows: no tag, no licence."""
+    converted: bool = False
+    """True if main has only pickles and this is the Hub's own conversion of them, a pull request."""
 
     @property
     def needed(self) -> tuple[RepoFile, ...]:
@@ -108,7 +110,7 @@ def require_weights(files: Sequence[RepoFile], repo_id: str | None = None) -> tu
     weights = choose_weights(files)
     if is_complete(weights):
         return weights
-    pickles = _first(sorted(file.name for file in files if _is_pickled_model(file.name)))
+    pickles = _first(sorted(file.name for file in files if is_pickled_model(file.name)))
     parts = _first([file.name for file in weights])
     if repo_id is None:
         raise _refusal_of_folder(parts, pickles)
@@ -144,7 +146,8 @@ def _folder(file: RepoFile) -> str:
     return str(PurePosixPath(file.name).parent)
 
 
-def _is_pickled_model(name: str) -> bool:
+def is_pickled_model(name: str) -> bool:
+    """Tell whether a file looks like weights that could run code when they are opened."""
     path = PurePosixPath(name)
     return path.suffix in _PICKLE_SUFFIXES and not _TRAINING_PICKLES.fullmatch(path.name)
 

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             *("core", "core.words", "core.errors", "core.events", "core.fields", "core.settings"),
             *("core.collector", "core.endpoint_keys", "core.provenance", "core.redaction", "core.unload"),
-            "core.messages",
+            *("core.messages", "core.seeds"),
         ),
     ),
     (
@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             *("core.catalogue", "core.wish", "core.devices", "core.memory", "core.accelerators", "core.hardware"),
             *("core.model_facts", "core.prediction", "core.choices", "core.remedies", "core.placement"),
-            *("core.repository", "core.downloads", "core.hub*", "core.safetensors_header", "core.attention"),
+            *("core.repository", "core.downloads", "core.conversion", "core.hub*", "core.safetensors_header", "core.attention"),
             *("core.remote*", "core.tables"),
         ),
     ),
@@ -50,11 +50,12 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
             *("core.forecast", "core.ledger", "core.promises", "core.shelf", "core.registry", "core.diagnosis"),
             *("core.job*", "core.conversation*"),
+            *("core.png_text", "core.recipe*", "core.gallery"),
         ),
     ),
     (
         "3 skills: settings in, result out",
-        ("core.tasks*", "core.snippets*"),
+        ("core.tasks*", "core.snippets*", "core.imaging*"),
     ),
     (
         "4 one running instance",

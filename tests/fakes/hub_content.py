@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,18 @@ class FakeRepository:
     private: bool
     description: dict[str, Any]
     commits: set[str] = field(default_factory=set)
+    folders: dict[str, Path] = field(default_factory=dict)
+    """Where another commit than the first has its files, if not in `folder`."""
+    discussions: list[dict[str, Any]] = field(default_factory=list)
+    """Discussions and pull requests, as /discussions lists them."""
+
+    def at(self, commit: str) -> FakeRepository:
+        """Return the repository with the files of this commit."""
+        return replace(self, folder=self.folders.get(commit, self.folder))
+
+    def holding(self, name: str) -> Path:
+        """Return the first folder that has this file."""
+        return next(folder for folder in (self.folder, *self.folders.values()) if (folder / name).is_file())
 
     def commit_of(self, revision: str) -> str | None:
         """Resolve a branch, tag or commit."""

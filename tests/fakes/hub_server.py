@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.fakes.hub_content import FakeRepository, Request, Trouble, git_hash, is_large
 
@@ -87,10 +87,27 @@ class FakeHub:
         if known:
             known.revisions[revision] = commit
             known.commits.add(commit)
+            known.folders[commit] = folder
         else:
             self.repositories[repo_id] = FakeRepository(
                 folder, {revision: commit}, gated, private, description, {commit}
             )
+        return commit
+
+    def request_pull(self, repo_id: str, folder: Path, number: int, title: str, author: str) -> str:
+        """Offer `folder` as an open pull request of `repo_id`; returns its commit."""
+        commit = self.add(repo_id, folder, revision=f"refs/pr/{number}")
+        self.repositories[repo_id].discussions.append(
+            {
+                "title": title,
+                "num": number,
+                "author": {"name": author},
+                "createdAt": "2023-03-01T00:00:00.000Z",
+                "status": "open",
+                "repo": {"name": repo_id, "type": "model"},
+                "isPullRequest": True,
+            }
+        )
         return commit
 
     def cut(self, name: str, after: int, times: int | None = 1) -> None:
@@ -170,6 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         for pattern, answer in (
             (r"/api/models/(.+?)/tree/([^/]+)", self._list),
+            (r"/api/models/(.+?)/discussions", self._discuss),
             (r"/api/models/(.+?)(?:/revision/(.+))?", self._describe),
             (r"/(.+?)/resolve/(.+?)/(.+)", self._resolve),
             (r"/(.+?)/content/(.+)", self._content),
@@ -187,6 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not commit:
             self._refuse(404, "RevisionNotFound")
             return
+        repository = repository.at(commit)
         answer = {
             "id": repo_id,
             "sha": commit,
@@ -199,13 +218,25 @@ class _Handler(BaseHTTPRequestHandler):
         }
         self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
+    def _discuss(self, repo_id: str) -> None:
+        """List discussions; `author` filters them, as on the Hub."""
+        repository = self._repository(repo_id)
+        if not repository:
+            return
+        author = parse_qs(urlsplit(self.path).query).get("author", [None])[0]
+        found = [one for one in repository.discussions if author in (None, one["author"]["name"])]
+        answer = {"discussions": found, "count": len(found), "start": 0}
+        self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
     def _list(self, repo_id: str, revision: str) -> None:
         repository = self._repository(repo_id)
         if not repository:
             return
-        if not repository.commit_of(revision):
+        commit = repository.commit_of(revision)
+        if not commit:
             self._refuse(404, "RevisionNotFound")
             return
+        repository = repository.at(commit)
         entries = [repository.entry(name) for name in repository.names()]
         self._send(200, json.dumps(entries).encode(), {"Content-Type": "application/json"})
 
@@ -214,6 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not repository:
             return
         commit = repository.commit_of(revision)
+        repository = repository.at(commit or "")
         if not commit:
             self._refuse(404, "RevisionNotFound")
         elif name not in repository.names():
@@ -237,7 +269,8 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _content(self, repo_id: str, name: str) -> None:
-        self._send_content((self.hub.repositories[repo_id].folder / name).read_bytes(), name, {})
+        content = (self.hub.repositories[repo_id].holding(name) / name).read_bytes()
+        self._send_content(content, name, {})
 
     def _repository(self, repo_id: str, *, content: bool = False) -> FakeRepository | None:
         """Return the repository, or answer why not: the Hub hides private ones, and gates only the content."""
