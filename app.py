@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(settings.uploads_folder)  # results are handed out from there
     atelier = open_atelier(settings)
-    atelier.jobs.adopt()
+    atelier.adopt()
     with paused_collector():
         page = build_app(atelier)
         open_queue(page)
@@ -120,8 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         page.launch(**serving(settings))
     finally:
-        atelier.conversations.shutdown()
-        atelier.jobs.shutdown()
+        atelier.shutdown()
     return 0
 
 

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 from core.catalogue import Catalogue
 from core.conversations import Conversations
+from core.gallery import Gallery
 from core.hub import Hub
 from core.jobs import Jobs
 from core.loading import Loader
 from core.registry import Registry
 from core.settings import Settings
+
+PICTURES_BYTES = 5_000_000_000
+"""All pictures together; beyond it, the oldest go."""
+VISITOR_PICTURES_BYTES = 500_000_000
+"""One visitor's, where there are several."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,22 @@ class Atelier:
     hub: Hub
     jobs: Jobs
     conversations: Conversations
+    pictures: Jobs
+    """Pictures that are drawn, and were: a line of their own, so that none waits behind a table."""
+    gallery: Gallery
+    """What a visitor keeps of them."""
+
+    def adopt(self) -> None:
+        """Call at start-up: find what an earlier server left, and make room."""
+        for jobs in (self.jobs, self.pictures):
+            jobs.adopt()
+        self.pictures.sweep()
+
+    def shutdown(self, wait_seconds: float = 10) -> bool:
+        """End everything that runs, in order; True if all of it ended within `wait_seconds` each."""
+        self.conversations.shutdown()
+        ended = [jobs.shutdown(wait_seconds) for jobs in (self.pictures, self.jobs)]
+        return all(ended)
 
 
 def open_atelier(settings: Settings) -> Atelier:
@@ -29,4 +51,9 @@ def open_atelier(settings: Settings) -> Atelier:
     catalogue, hub = Catalogue(settings), Hub()
     registry = Registry(catalogue, Loader(catalogue, hub), budget_bytes=settings.memory_bytes)
     conversations = Conversations(settings.conversations_folder)
-    return Atelier(settings, registry, hub, Jobs(settings.jobs_folder), conversations)
+    pictures = Jobs(
+        settings.pictures_folder,
+        quota_bytes=PICTURES_BYTES,
+        quota_bytes_each=None if settings.alone else VISITOR_PICTURES_BYTES,
+    )
+    return Atelier(settings, registry, hub, Jobs(settings.jobs_folder), conversations, pictures, Gallery(pictures))

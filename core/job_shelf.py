@@ -6,9 +6,11 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 
 from core.job_folder import JobFolder, ProcessMark, Record, Snapshot
@@ -33,10 +35,12 @@ class Swept:
 
 
 @dataclass(frozen=True)
-class _Finished:
+class _Kept:
     folder: JobFolder
-    ended: float
     size: int
+    owner: str | None
+    ended: float | None
+    """None while it lives."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class JobShelf:
     here: ProcessMark
     quota_bytes: int
     keep_days: float
+    quota_bytes_each: int | None = None
+    """For the jobs of one owner."""
     _told: set[str] = field(default_factory=set, compare=False, repr=False)
     """Jobs of which the log has said that they cannot be read: the page asks every few seconds."""
 
@@ -98,31 +104,34 @@ class JobShelf:
         shutil.rmtree(doomed)
 
     def sweep(self, overlay: Callable[[Snapshot], Snapshot]) -> Swept:
-        """Remove leftovers, finished jobs beyond `keep_days`, then the oldest finished ones beyond `quota_bytes`."""
+        """Remove leftovers, finished jobs beyond `keep_days`, then the oldest finished ones beyond the quotas."""
         self._clear_leftovers()
-        finished, used = self._finished(overlay)
+        kept = list(self._kept(overlay))
+        used = _Used(kept)
         oldest_kept = time.time() - self.keep_days * DAY_SECONDS
-        removed: list[_Finished] = []
-        for job in sorted(finished, key=lambda job: job.ended):
-            if job.ended < oldest_kept or used > self.quota_bytes:
+        removed: list[_Kept] = []
+        for ended, job in sorted(((job.ended, job) for job in kept if job.ended is not None), key=itemgetter(0)):
+            if ended < oldest_kept or self._too_much(used, job.owner):
                 with self.skipping(job.folder.path.name):
                     self.remove(job.folder)
-                    used -= job.size
+                    used.less(job)
                     removed.append(job)
         return Swept(tuple(job.folder.path.name for job in removed), sum(job.size for job in removed))
 
-    def _finished(self, overlay: Callable[[Snapshot], Snapshot]) -> tuple[list[_Finished], int]:
-        """Return every finished job, and the bytes that all jobs take together."""
-        finished, used = [], 0
+    def _too_much(self, used: _Used, owner: str | None) -> bool:
+        each = self.quota_bytes_each
+        return used.total > self.quota_bytes or (each is not None and used.of_owner[owner] > each)
+
+    def _kept(self, overlay: Callable[[Snapshot], Snapshot]) -> Iterator[_Kept]:
+        """Yield every job with its size; one that the system does not let us read counts, and stays."""
         for path in self._folders():
-            job = JobFolder(path, self.here)
+            kept = None
             with self.skipping(path.name):
-                size = job.bytes_used()
-                used += size
-                ended = _ended(job, overlay)
-                if ended is not None:
-                    finished.append(_Finished(job, ended, size))
-        return finished, used
+                job = JobFolder(path, self.here)
+                kept = _Kept(job, job.bytes_used(), None, None)
+                kept = _dated(kept, overlay)
+            if kept:
+                yield kept
 
     def _folders(self) -> list[Path]:
         if not self.folder.is_dir():
@@ -136,17 +145,34 @@ class JobShelf:
                 shutil.rmtree(path, ignore_errors=True)  # the next sweep tries again
 
 
-def _ended(job: JobFolder, overlay: Callable[[Snapshot], Snapshot]) -> float | None:
-    """Return when a job ended, None if it lives; one whose record is gone or damaged ended when last changed.
+class _Used:
+    """Bytes that jobs take, all together and of each owner."""
+
+    def __init__(self, kept: Sequence[_Kept]) -> None:
+        self.total = sum(job.size for job in kept)
+        self.of_owner: Counter[str | None] = Counter()
+        for job in kept:
+            self.of_owner[job.owner] += job.size
+
+    def less(self, job: _Kept) -> None:
+        """Take off what a removed job gave back."""
+        self.total -= job.size
+        self.of_owner[job.owner] -= job.size
+
+
+def _dated(kept: _Kept, overlay: Callable[[Snapshot], Snapshot]) -> _Kept:
+    """Tell whose job it is and when it ended; one whose record is gone or damaged ended when last changed.
 
     Raises OSError where the record is there and the system does not let us read it: nobody knows what would be removed.
     """
     try:
-        look = overlay(job.look())
+        look = overlay(kept.folder.look())
     except (FileNotFoundError, IsADirectoryError, ValueError):
-        return _changed(job.path)
-    if look.state.alive:
-        return None
+        return replace(kept, ended=_changed(kept.folder.path))
+    return replace(kept, owner=look.record.owner, ended=None if look.state.alive else _ended(kept.folder, look))
+
+
+def _ended(job: JobFolder, look: Snapshot) -> float:
     return look.ending.ended if look.ending else job.tail().time or look.record.created
 
 

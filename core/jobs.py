@@ -54,11 +54,20 @@ class Jobs:
     """
 
     def __init__(
-        self, folder: Path, *, quota_bytes: int = 5_000_000_000, keep_days: float = 30, most_waiting: int = 20
+        self,
+        folder: Path,
+        *,
+        quota_bytes: int = 5_000_000_000,
+        quota_bytes_each: int | None = None,
+        keep_days: float = 30,
+        most_waiting: int = 20,
     ) -> None:
-        """Use `folder`, created with the first job; `sweep` keeps finished jobs within both limits."""
+        """Use `folder`, created with the first job; `sweep` keeps finished jobs within all three limits.
+
+        `quota_bytes_each` is for the jobs of one owner, so that nobody's work pushes out everybody else's.
+        """
         self._here = ProcessMark.here()
-        self._shelf = JobShelf(folder, self._here, quota_bytes, keep_days)
+        self._shelf = JobShelf(folder, self._here, quota_bytes, keep_days, quota_bytes_each)
         self._most_waiting = most_waiting
         self._lock = threading.Lock()
         self._line: deque[_Task] = deque()
@@ -155,7 +164,7 @@ class Jobs:
         return Adopted(tuple(dead), tuple(alive))
 
     def sweep(self) -> Swept:
-        """Remove finished jobs that are too old, then the oldest ones until all fit the quota; never a live one."""
+        """Remove finished jobs that are too old, then the oldest until they fit the quotas; never a live one."""
         return self._shelf.sweep(self._overlay)
 
     def shutdown(self, wait_seconds: float = 10) -> bool:

@@ -57,6 +57,19 @@ class Limits:
     batch_rows: int = 100_000
     batch_text_characters: int = 50_000
     table_preview_rows: int = 50
+    picture_upload_bytes: int = 50_000_000
+    """A picture of 20 megapixels as PNG takes as much."""
+    recipe_bytes: int = 500_000
+    """Of the texts inside a PNG; more is no recipe."""
+    download_bytes: int = 2_000_000_000
+    """Of all pictures in one file."""
+    prompt_characters: int = 20_000
+    upload_pixels: int = 20_000_000
+    picture_side: int = 2_048
+    picture_pixels: int = 4_194_304
+    inference_steps: int = 200
+    pictures_at_once: int = 16
+    grid_pictures: int = 64
 
 
 LIMITS = Limits()
@@ -113,6 +126,11 @@ class Settings:
     def jobs_folder(self) -> Path:
         """Where long work keeps its records."""
         return self.home / "jobs"
+
+    @property
+    def pictures_folder(self) -> Path:
+        """Where pictures are kept, with the work that draws them."""
+        return self.home / "pictures"
 
     @property
     def conversations_folder(self) -> Path:

@@ -615,6 +615,19 @@ def test_sweep_keeps_the_quota_and_the_living(tmp_path: Path) -> None:
     assert jobs.shutdown(PATIENCE)
 
 
+def test_each_owner_has_a_quota_of_their_own(tmp_path: Path) -> None:
+    """Who keeps too much loses their own oldest jobs, and nobody else's."""
+    jobs = Jobs(tmp_path)
+    first = jobs.start("pictures", {}, heavy, owner="ada")
+    ended(jobs, first)
+    others = [jobs.start("pictures", {}, heavy, owner="bo") for _ in range(3)]
+    for job in others:
+        ended(jobs, job)
+    assert Jobs(tmp_path, quota_bytes_each=250_000).sweep().ids == (others[0],)
+    assert [view.id for view in jobs.list("ada")] == [first]
+    assert {view.id for view in jobs.list("bo")} == set(others[1:])
+
+
 def test_sweep_removes_what_is_too_old_and_nothing_foreign(tmp_path: Path) -> None:
     """Jobs past their days go, so do old leftovers; folders that are no jobs are left alone."""
     jobs = Jobs(tmp_path, keep_days=10)
