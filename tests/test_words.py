@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from core.diagnosis import Diagnosis
+from core.imaging.schedulers import SCHEDULERS
 from core.job_folder import State
 from core.messages import ROLES
 from core.remedies import REMEDIES
@@ -27,7 +28,7 @@ SECTIONS = ("error", "reason", "say", "page")
 KEY = re.compile(rf"({'|'.join(SECTIONS)})(\.[a-z0-9_]+)+")
 TRANSLATIONS = [language for language in LANGUAGES if language != "en"]
 
-PHASES = ("download", "verify", "load", "compute", "rows", "write")
+PHASES = ("download", "verify", "load", "compute", "rows", "write", "steps")
 """What long work calls its phases: the first argument of Progress, or of the Meter that counts bytes."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
@@ -40,6 +41,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "reason.mode_{}": tuple(mode.value for mode in Mode),
     "reason.dtype_{}_cuda": ("bf16", "fp16"),
     "reason.{}_remedy": tuple(remedy.name for remedy in REMEDIES),
+    "say.scheduler_{}": tuple(SCHEDULERS),
     "page.preset.{}": tuple(PRESETS),
     "say.ended_{}": ("eos", "stop", "length", "cut", "stopped"),
     "page.field.{}": (),  # as many as the forms have fields: the built page knows

@@ -18,13 +18,13 @@ from core.messages import Message, as_dicts, read_messages
 from core.provenance import Provenance
 from core.registry import Registry
 from core.remote_options import RemoteOptions
+from core.seeds import drawn
 from core.settings import LIMITS
 from core.tasks.text.beams import Request
 from core.tasks.text.chat_elsewhere import ask_elsewhere, speed
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
 from core.tasks.text.sampling import GenerationOptions
-from core.tasks.text.seeds import drawn
 from core.tasks.text.thinking import OPEN
 from core.tasks.text.writing import tokens_per_second, write
 from core.words import Sentence

@@ -11,8 +11,8 @@ from core import fields
 from core.decoding import Rule
 from core.errors import InvalidInput
 from core.loading import LoadedModel
+from core.seeds import LARGEST_SEED
 from core.tasks.text.options import ModelOptions
-from core.tasks.text.seeds import LARGEST_SEED
 
 if TYPE_CHECKING:
     import torch

@@ -14,11 +14,11 @@ from core.events import CancelToken
 from core.loading import LoadedModel
 from core.provenance import Provenance
 from core.registry import Registry
+from core.seeds import drawn
 from core.settings import LIMITS
 from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
 from core.tasks.text.sampling import GenerationOptions
-from core.tasks.text.seeds import drawn
 from core.tasks.text.writing import UNFINISHED, Told, tokens_per_second, write, write_many
 from core.words import Sentence, say
 

@@ -1,0 +1,65 @@
+"""Schedulers by name: how the noise is taken away, what each is good for, and which of them a model can use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.words import Sentence, say
+
+AUTO = "auto"
+"""The scheduler that the model was published with."""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """One way to take the noise away: a class of diffusers, and what it is told beside the model's own numbers."""
+
+    name: str
+    diffusers_class: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    flow: bool = False
+    """For models that learned a flow from noise to picture (SD3, Flux); the others learned the noise itself."""
+
+    @property
+    def good_for(self) -> Sentence:
+        """Say in a sentence what it is good for."""
+        return say(f"say.scheduler_{self.name}")
+
+
+_KARRAS = {"use_karras_sigmas": True}
+_SDE = {"algorithm_type": "sde-dpmsolver++"}
+_FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+
+_SCHEDULERS = (
+    Scheduler("ddim", "DDIMScheduler"),
+    Scheduler("ddpm", "DDPMScheduler"),
+    Scheduler("pndm", "PNDMScheduler"),
+    Scheduler("lms", "LMSDiscreteScheduler"),
+    Scheduler("euler", "EulerDiscreteScheduler"),
+    Scheduler("euler_ancestral", "EulerAncestralDiscreteScheduler"),
+    Scheduler("heun", "HeunDiscreteScheduler"),
+    Scheduler("dpm2", "KDPM2DiscreteScheduler"),
+    Scheduler("dpm2_ancestral", "KDPM2AncestralDiscreteScheduler"),
+    Scheduler("dpmpp_2m", "DPMSolverMultistepScheduler"),
+    Scheduler("dpmpp_2m_karras", "DPMSolverMultistepScheduler", _KARRAS),
+    Scheduler("dpmpp_2m_sde", "DPMSolverMultistepScheduler", _SDE),
+    Scheduler("dpmpp_2m_sde_karras", "DPMSolverMultistepScheduler", {**_SDE, **_KARRAS}),
+    Scheduler("dpmpp_2s", "DPMSolverSinglestepScheduler"),
+    Scheduler("deis", "DEISMultistepScheduler"),
+    Scheduler("unipc", "UniPCMultistepScheduler"),
+    Scheduler("lcm", "LCMScheduler"),
+    Scheduler("tcd", "TCDScheduler"),
+    Scheduler("flow_euler", "FlowMatchEulerDiscreteScheduler", flow=True),
+    Scheduler("flow_heun", "FlowMatchHeunDiscreteScheduler", flow=True),
+    Scheduler("flow_dpmpp_2m", "DPMSolverMultistepScheduler", _FLOW, flow=True),
+    Scheduler("flow_unipc", "UniPCMultistepScheduler", _FLOW, flow=True),
+)
+SCHEDULERS: Mapping[str, Scheduler] = {one.name: one for one in _SCHEDULERS}
+SCHEDULER_NAMES = (AUTO, *SCHEDULERS)
+
+
+def good_for(name: str) -> Sentence:
+    """Say what a scheduler is good for, "auto" included."""
+    return say("say.scheduler_auto") if name == AUTO else SCHEDULERS[name].good_for
