@@ -30,8 +30,8 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             *("core.catalogue", "core.wish", "core.devices", "core.memory", "core.accelerators", "core.hardware"),
             *("core.model_facts", "core.prediction", "core.choices", "core.remedies", "core.placement"),
-            *("core.repository", "core.downloads", "core.conversion", "core.hub*", "core.safetensors_header", "core.attention"),
-            *("core.remote*", "core.tables"),
+            *("core.repository", "core.downloads", "core.hub*", "core.safetensors_header", "core.attention"),
+            *("core.conversion", "core.remote*", "core.tables"),
         ),
     ),
     (

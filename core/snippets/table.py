@@ -20,11 +20,10 @@ from core.snippets.summarization import summary_of_row
 from core.snippets.translation import translation_of_row
 from core.tables import Layout
 from core.tasks.text.options import WISHES, ModelOptions
+from core.tasks.text.row_tasks import ASKED_BY
 
 ONE_CELL = "\x1f"
 """A delimiter that no text holds, where a line is one cell."""
-ASKED = ("labels", "question", "source_language", "target_language")
-"""What /text_batch takes for some of its tasks."""
 FORWARD = "with torch.inference_mode():"
 """The line above a forward pass."""
 ROW_INPUTS = {
@@ -69,7 +68,7 @@ def table_parameters(settings: ModelOptions) -> dict[str, Any]:
     The model is always told: the endpoint's own default belongs to its first task.
     """
     usual = {one.name: one.default for one in fields(settings)}
-    told = {name: getattr(settings, name) for name in ("task", "model", *ASKED, *WISHES)}
+    told = {name: getattr(settings, name) for name in ("task", "model", *ASKED_BY, *WISHES)}
     return {name: value for name, value in told.items() if name in {"task", "model"} or value != usual[name]}
 
 

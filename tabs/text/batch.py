@@ -15,7 +15,7 @@ from core.errors import InvalidInput
 from core.settings import PROJECT
 from core.tables import FORMATS, read_head
 from core.tasks.text.batch import KIND, TextBatchSettings, run_batch
-from core.tasks.text.row_tasks import ROW_TASKS
+from core.tasks.text.row_tasks import ASKED_BY, ROW_TASKS
 from tabs._events import Endpoint, Visit, follow, look_up
 from tabs._form import control
 from tabs._language import word
@@ -24,13 +24,9 @@ from tabs.text._languages import language_control
 
 TITLE = "task.text_batch"
 API_NAME = "text_batch"
-FIELDS = {
-    "labels": "zero-shot-classification",
-    "question": "question-answering",
-    "source_language": "translation",
-    "target_language": "translation",
-}
-"""What only one task asks for."""
+LANGUAGES = ("source_language", "target_language")
+LABELS = {"max_new_tokens": "field.max_new_tokens_row"}
+"""Where a field's usual words do not say what its 0 means here."""
 SAMPLE = PROJECT / "assets" / "samples" / "reviews.csv"
 
 
@@ -115,7 +111,7 @@ def _wire_form(inputs: dict[str, Any]) -> None:
     """Let the upload fill the columns, and the task its models and fields."""
     file, task = inputs["file"], inputs["task"]
     look_up(file.change, _columns, Endpoint("text_batch_columns", {"file": file}, [inputs["column"]], public=False))
-    fields = [inputs[name] for name in ("model", *FIELDS)]
+    fields = [inputs[name] for name in ("model", *ASKED_BY)]
     look_up(task.change, _fields, Endpoint("text_batch_fields", {"task": task}, fields, public=False))
 
 
@@ -132,7 +128,7 @@ def _fields(_: Visit, task: str) -> tuple[Any, ...]:
     name = find_task(task).name
     return (
         gr.Dropdown(choices=model_choices(name), value=TASKS[name].starter),
-        *(gr.update(visible=name == needed) for needed in FIELDS.values()),
+        *(gr.update(visible=name in tasks) for tasks in ASKED_BY.values()),
     )
 
 
@@ -163,13 +159,16 @@ def _inputs() -> dict[str, Any]:
             info=word("field.model.info"),
             elem_id=f"{API_NAME}-model",
         ),
-        "labels": control(TextBatchSettings, "labels", visible=False, elem_id=f"{API_NAME}-labels"),
-        "question": control(TextBatchSettings, "question", visible=False, elem_id=f"{API_NAME}-question"),
-        **{
-            name: language_control(name, visible=False, elem_id=f"{API_NAME}-{name}")
-            for name in ("source_language", "target_language")
-        },
+        **{name: _asked(name) for name in ASKED_BY},
     }
+
+
+def _asked(name: str) -> Any:
+    """Return the control of what only some tasks ask for; it shows once such a task is chosen."""
+    hidden: dict[str, Any] = {"visible": False, "elem_id": f"{API_NAME}-{name}"}
+    if name in LANGUAGES:
+        return language_control(name, **hidden)
+    return control(TextBatchSettings, name, **hidden, **({"label": word(LABELS[name])} if name in LABELS else {}))
 
 
 def _check_column(settings: TextBatchSettings) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from core.catalogue import find_task, languages_in
 from core.errors import AtelierError, HubError, InvalidInput, ModelError
 from core.events import Progress
-from core.fields import choice, text
+from core.fields import choice, number, text
 from core.jobs import JobHandle
 from core.loading import LoadedModel
 from core.memory import ran_out
@@ -54,6 +54,13 @@ class TextBatchSettings(ModelOptions):
     question: str = text(limit=1_000, optional=True)
     source_language: str = text(limit=40, optional=True)
     target_language: str = text(limit=40, optional=True)
+    targets: str = text(limit=5_000, optional=True)
+    sentences: int = number(3, low=1, high=20)
+    min_length: int = number(0, low=0, high=500)
+    max_length: int = number(0, low=0, high=500)
+    max_new_tokens: int = number(0, low=0, high=1024)
+    """0 = the task's own, as for both lengths and the beams."""
+    num_beams: int = number(0, low=0, high=16)
 
     @property
     def file_name(self) -> str:
@@ -93,9 +100,10 @@ def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -
     column = settings.column or guess_text_column(table)
     texts = table.column(column)
     shutil.copyfile(upload, job.result_folder / f"{INPUT_NAME}{upload.suffix.lower()}")  # Gradio sweeps its own
+    spec = settings.spec(registry, settings.task)
     lane = Lane(background=True, exact=settings.dtype != "auto", cancel=job.cancel, report=job.report)
     try:
-        with borrow(registry, settings.spec(registry, settings.task), _longest(texts), lane) as model:
+        with borrow(registry, spec, _longest(texts), lane, max(settings.num_beams, 1)) as model:
             ROW_TASKS[settings.task].check(settings.row_settings(), model)
             worker = _Worker(job, settings, column, registry, model, lane)
             _work_through(job, worker, table, texts)

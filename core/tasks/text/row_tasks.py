@@ -26,6 +26,20 @@ UNUSED = "-"
 DECIMALS = 6
 """Digits kept of a number in a vector: float32 has no more, and a file of vectors is large enough."""
 
+ASKED_BY: Mapping[str, tuple[str, ...]] = {
+    "labels": ("zero-shot-classification",),
+    "question": ("question-answering",),
+    "source_language": ("translation",),
+    "target_language": ("translation",),
+    "targets": ("fill-mask",),
+    "sentences": ("summarization",),
+    "min_length": ("summarization",),
+    "max_length": ("summarization",),
+    "max_new_tokens": ("text-generation", "translation"),
+    "num_beams": ("text-generation", "translation", "summarization"),
+}
+"""What /text_batch takes for some of its tasks: the setting, and who asks for it; the numbers' 0 is the task's own."""
+
 Answer = Callable[..., Sequence[Any]]
 """(texts, row settings, registry, borrowed model, lane) → one pipeline result a text."""
 
@@ -46,8 +60,13 @@ class RowTask:
     """(settings of a row, model) → nothing; raises in words what would fail every row."""
 
 
-def _options(settings: Any) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in ("model", *WISHES)}
+def _options(settings: Any, *asked: str) -> dict[str, Any]:
+    """Return model and wishes, and what was `asked` for besides; what is 0 stays the task's own."""
+    told = {name: getattr(settings, name) for name in asked}
+    return {
+        **{name: getattr(settings, name) for name in ("model", *WISHES)},
+        **{name: value for name, value in told.items() if value},
+    }
 
 
 def _text_classification(batch: Any) -> TextClassificationSettings:
@@ -55,7 +74,7 @@ def _text_classification(batch: Any) -> TextClassificationSettings:
 
 
 def _zero_shot(batch: Any) -> ZeroShotClassificationSettings:
-    return ZeroShotClassificationSettings(text=UNUSED, labels=batch.labels, **_options(batch))
+    return ZeroShotClassificationSettings(text=UNUSED, **_options(batch, "labels"))
 
 
 def _token_classification(batch: Any) -> TokenClassificationSettings:
@@ -69,21 +88,23 @@ def _question(batch: Any) -> QuestionAnsweringSettings:
 
 
 def _summarization(batch: Any) -> SummarizationSettings:
-    return SummarizationSettings(text=UNUSED, **_options(batch))
+    asked = ("sentences", "min_length", "max_length", "num_beams")
+    return SummarizationSettings(text=UNUSED, **_options(batch, *asked))
 
 
 def _fill_mask(batch: Any) -> FillMaskSettings:
-    return FillMaskSettings(text=UNUSED, top_k=1, **_options(batch))
+    return FillMaskSettings(text=UNUSED, top_k=1, **_options(batch, "targets"))
 
 
 def _generation(batch: Any) -> TextGenerationSettings:
     """Always the best token, so that a table comes out the same again."""
-    return TextGenerationSettings(prompt=UNUSED, do_sample=False, candidates=0, **_options(batch))
+    options = _options(batch, "max_new_tokens", "num_beams")
+    return TextGenerationSettings(prompt=UNUSED, do_sample=False, candidates=0, **options)
 
 
 def _translation(batch: Any) -> TranslationSettings:
-    languages = {"source_language": batch.source_language, "target_language": batch.target_language}
-    return TranslationSettings(text=UNUSED, **languages, **_options(batch))
+    asked = ("source_language", "target_language", "max_new_tokens", "num_beams")
+    return TranslationSettings(text=UNUSED, **_options(batch, *asked))
 
 
 def _feature_extraction(batch: Any) -> FeatureExtractionSettings:

@@ -34,11 +34,16 @@ def write(
     Raises NotEnoughMemory, and Cancelled at most a token after a stop; with `keep`, what was written until then is
     returned, its reason STOPPED, unless it is nothing.
     """
-    at_once = request.settings.num_beams > 1 or not goes_on(model)
+    at_once = _comes_at_once(request, model)
     with registry.promise(model, _most_bytes(request, model, alone=at_once), request.cancel):
         if at_once:
             return write_with_beams(request, registry, model)
         return _write_on(request, registry, model, told, keep=keep)
+
+
+def _comes_at_once(request: Request, model: LoadedModel) -> bool:
+    """Tell whether the text is written whole, by `generate`: nothing of it is there before its end."""
+    return request.settings.num_beams > 1 or not goes_on(model)
 
 
 def goes_on(model: LoadedModel) -> bool:
@@ -47,12 +52,15 @@ def goes_on(model: LoadedModel) -> bool:
 
 
 def write_many(requests: Sequence[Request], registry: Registry, model: LoadedModel, *, at_once: int) -> list[Written]:
-    """Write one text for each request, with the memory promised for those `at_once` that are written at a time."""
+    """Write one text for each request, with the memory promised for those `at_once` that are written at a time.
+
+    Those that beams write come one after the other.
+    """
     if not requests:
         return []
     cancel = requests[0].cancel
     cancel.check()
-    if not goes_on(model):
+    if any(_comes_at_once(request, model) for request in requests):
         return [write(request, registry, model) for request in requests]
     writings = [_writing(request, model) for request in requests]
     tokens = max(map(_most_tokens, requests))

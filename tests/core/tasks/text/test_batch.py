@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,7 +41,9 @@ from core.tasks.text.fill_mask import FillMaskSettings, fill_masks
 from core.tasks.text.pooling import SENTENCE_CONFIG
 from core.tasks.text.row_tasks import ROW_TASKS
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
+from core.tasks.text.text_generation import TextGenerationSettings, generate_text
 from core.tasks.text.translation import TranslationSettings, translate
+from tests.fakes.models import tiny_llama
 from tests.fakes.translators import tiny_nllb
 
 TEXTS = ("a good film", "", "bad !", "the plot was awful and never great", "   ", "good")
@@ -553,6 +555,42 @@ def test_a_table_is_translated(job: Job, tmp_path: Path, registry: Registry) -> 
     for row in (row for row in rows if row["status"] == "ok"):
         alone = TranslationSettings(text=row["text"], model=model, source_language="en", target_language="fr")
         assert row["translation"] == translate(alone, registry).translation_text
+
+
+@pytest.mark.parametrize(
+    ("task", "asked"),
+    [
+        ("text-generation", {"max_new_tokens": 5, "num_beams": 3}),
+        ("translation", {"max_new_tokens": 5, "num_beams": 3}),
+        ("summarization", {"sentences": 2, "min_length": 4, "max_length": 9, "num_beams": 3}),
+        ("fill-mask", {"targets": "good, bad"}),
+    ],
+)
+def test_what_a_task_asks_for_reaches_its_rows(tmp_path: Path, task: str, asked: dict[str, Any]) -> None:
+    """A row's settings are those of the table; what is left alone is the task's own."""
+    file = table(tmp_path, TEXTS)
+    row = TextBatchSettings(file=file, task=task, **asked).row_settings()
+    assert {name: getattr(row, name) for name in asked} == asked
+    plain = TextBatchSettings(file=file, task=task).row_settings()
+    usual = {one.name: one.default for one in fields(type(plain))}
+    assert {name: getattr(plain, name) for name in asked} == {name: usual[name] for name in asked}
+
+
+def test_a_table_is_continued_by_beams(job: Job, tmp_path: Path, registry: Registry) -> None:
+    """Each row is what beam search writes for its text alone, as long as was asked for."""
+    model = str(tiny_llama(tmp_path / "llama"))
+    asked = {"model": model, "max_new_tokens": 4, "num_beams": 2}
+    file = table(tmp_path, ("Once upon a time", "The dog"))
+    run_batch(job, TextBatchSettings(file=file, column="text", task="text-generation", **asked), registry)
+    for row in done(job):
+        alone = TextGenerationSettings(prompt=row["text"], do_sample=False, **asked)
+        assert row["generated_text"] == generate_text(alone, registry).result[0]["generated_text"]
+
+
+def test_lengths_that_cross_refuse_the_table(tmp_path: Path) -> None:
+    """What no row could be answered with is refused before there is a job."""
+    with pytest.raises(InvalidInput, match="30"):
+        TextBatchSettings(file=table(tmp_path, TEXTS), task="summarization", min_length=30, max_length=20)
 
 
 def test_languages_that_are_missing_are_asked_for_once(job: Job, tmp_path: Path, registry: Registry) -> None:
