@@ -59,7 +59,7 @@ _SHAPES = re.compile(
     r"hf_(?:oauth|jwt)_[\w.\-]+"  # signed in with Hugging Face
     r"|\bhf_(?=[A-Za-z]*[0-9A-Z])[A-Za-z0-9]{6,}|\bhf_[A-Za-z0-9]{16,}|\bapi_org_[A-Za-z0-9]{6,}"  # access tokens
     r"|\bsk-[\w\-]{12,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}"  # OpenAI-compatible servers, GitHub
-    r"|\beyJ[\w\-]{8,}\.[\w\-]+\.[\w\-]*"  # JSON web tokens
+    r"|\beyJ[\w\-]{8,2000}\.[\w\-]+\.[\w\-]*"  # JSON web tokens
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # https://user:password@host
     r"|(?i:(?<=bearer )|(?<=[?&]token=))[\w.~+/=\-]{6,}"
     r"|(?i:(?<=password=)|(?<=api_key=)|(?<=token=))(?:'[^']+'|\"[^\"]+\"|[^\s,;&)'\"]+)"
