@@ -59,7 +59,7 @@ class Limits:
     table_preview_rows: int = 50
     picture_upload_bytes: int = 50_000_000
     """A picture of 20 megapixels as PNG takes as much."""
-    recipe_bytes: int = 500_000
+    recipe_bytes: int = 1_000_000
     """Of the texts inside a PNG; more is no recipe."""
     download_bytes: int = 2_000_000_000
     """Of all pictures in one file."""
