@@ -109,7 +109,7 @@ class _Room:
                 max_lines=12,
                 elem_id="chat-message",
                 scale=8,
-                min_width=140,
+                min_width=260,
             )
             send = gr.Button(word("chat.send"), variant="primary", elem_id="chat-send", scale=1, min_width=70)
             stop = gr.Button(word("stop"), elem_id="chat-stop", scale=1, min_width=70)
