@@ -10,9 +10,10 @@ from core.atelier import Atelier, open_atelier
 from core.errors import BadFile
 from core.settings import Settings
 from core.tables import HEAD_BYTES
+from core.tasks.text.row_tasks import ASKED_BY
 from core.words import say
 from tabs._events import Visit
-from tabs.text.batch import _columns, _Handlers
+from tabs.text.batch import _columns, _fields, _Handlers
 
 
 @pytest.fixture
@@ -49,3 +50,18 @@ def test_the_rest_is_read_by_the_job(atelier: Atelier, upload: str, column: str)
     shown = [one for one in _Handlers(atelier).text_batch(Visit(), upload, column=column) if one is not None]
     assert str(say("error.damaged_file", file="t.csv", kind="CSV")) in shown[-1][0]
     assert [view.state.value for view in atelier.jobs.list()] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("task", "asked"),
+    [
+        ("translation", {"source_language", "target_language", "max_new_tokens", "num_beams"}),
+        ("zero-shot-classification", {"labels"}),
+        ("summarization", {"sentences", "min_length", "max_length", "num_beams"}),
+        ("text-classification", set()),
+    ],
+)
+def test_a_batch_asks_for_what_its_task_needs(task: str, asked: set[str]) -> None:
+    """Of the fields that only some tasks have, the chosen task's are shown."""
+    _, *shown = _fields(Visit(), task)
+    assert {name for name, one in zip(ASKED_BY, shown, strict=True) if one["visible"]} == asked

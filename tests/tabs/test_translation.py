@@ -10,7 +10,6 @@ from core.tasks.text.translation import Pair, Translation, TranslationSettings
 from tabs._events import Visit
 from tabs.text import translation
 from tabs.text._languages import language_control
-from tabs.text.batch import FIELDS, _fields
 from tabs.text.translation import _show, _sketch
 
 TEXT = "Hello <b>there</b>.\n\nBye!"
@@ -70,10 +69,3 @@ def test_languages_may_be_typed() -> None:
     control = language_control("target_language")
     assert (control.value, control.allow_custom_value) == ("", True)
     assert ("Français (fr)", "fr") in control.choices
-
-
-@pytest.mark.parametrize("task", ["translation", "zero-shot-classification", "summarization"])
-def test_a_batch_asks_for_what_its_task_needs(task: str) -> None:
-    """Of the fields that only one task has, the chosen task's are shown."""
-    _, *shown = _fields(Visit(), task)
-    assert [one["visible"] for one in shown] == [needed == task for needed in FIELDS.values()]

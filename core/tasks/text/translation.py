@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core import fields
-from core.errors import InvalidInput
+from core.errors import Cancelled, InvalidInput
 from core.events import Progress
 from core.loading import LoadedModel
 from core.provenance import Provenance
@@ -106,19 +106,28 @@ class _Original:
 
     @property
     def translated(self) -> str:
-        """The text, once all sentences are done."""
-        return "".join(laid_out(self.text, self.spans, [self.written[place] for place in range(len(self.spans))]))
+        """The text; a sentence that is not done yet stays as it is."""
+        written, text = self.written, self.text
+        sentences = [written.get(place, text[span.start : span.end]) for place, span in enumerate(self.spans)]
+        return "".join(laid_out(text, self.spans, sentences))
 
 
 def translate(
     settings: TranslationSettings, registry: Registry, lane: Lane = INTERACTIVE, told: Told | None = None
 ) -> Translation:
-    """Translate one text; raises InvalidInput, ModelError, HubError or Cancelled in words."""
+    """Translate one text; raises InvalidInput, ModelError, HubError or Cancelled in words.
+
+    A stop keeps the sentences that are done, and says how many; it is Cancelled only if there are none.
+    """
     started = time.perf_counter()
     with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
         desk = _Desk(settings, registry, model, lane)
         original = desk.original(settings.text)
-        desk.translate([original], _teller(original, lane, told))
+        try:
+            desk.translate([original], _teller(original, lane, told))
+        except Cancelled:
+            if not original.written:
+                raise
         notes = (*desk.direction.notes, *_notes(original, desk))
         provenance = model.provenance(time.perf_counter() - started)
     return Translation(original.translated, original.pairs, desk.direction, with_notes(provenance, notes), notes)
@@ -215,6 +224,9 @@ def _teller(original: _Original, lane: Lane, told: Told | None) -> Callable[[], 
 
 
 def _notes(original: _Original, desk: _Desk) -> Iterator[Sentence]:
+    done, total = len(original.written), len(original.spans)
+    if done < total:
+        yield say("say.translation_stopped", done=done, total=total)
     if not original.spans:
         yield say("say.nothing_to_translate")
     if original.long:

@@ -284,6 +284,23 @@ def test_a_stop_request_is_heard(models: dict[str, str], registry: Registry) -> 
         translate(asked(models["one"]), registry, Lane(cancel=cancel))
 
 
+def test_a_stop_keeps_what_is_done(
+    models: dict[str, str], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after the first batch, the text has its translations, the rest stands as it was, and both are counted."""
+    monkeypatch.setattr("core.tasks.text.seq2seq.rows_at_once", lambda _: 1)
+    settings, cancel = asked(models["one"], num_beams=1), CancelToken()
+    whole = translate(settings, registry)
+    stopped = translate(settings, registry, Lane(cancel=cancel), lambda _: cancel.cancel())
+    (done,) = stopped.pairs
+    assert done in whole.pairs
+    for pair in whole.pairs:
+        original = TEXT[pair.start : pair.end]
+        assert (pair.translation if pair == done else original) in stopped.translation_text
+        assert (original in stopped.translation_text) == (pair != done)
+    assert str(stopped.notes[-1]) == "Stopped: 1 of 3 sentences are translated; the others stand as they were."
+
+
 def test_many_texts_are_translated_as_one_is(models: dict[str, str], registry: Registry) -> None:
     """All sentences of a table go through the model together; each text gets what it gets alone."""
     texts = [TEXT, "123", "A cat.", "Hello there."]
