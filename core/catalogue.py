@@ -8,16 +8,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName, WrongTask
 from core.placement import Wish
 from core.remote_names import Endpoint, is_remote, remote_place
 from core.settings import PROJECT, Capability, Settings
 
+PIPELINE = "DiffusionPipeline"
 STARTERS_FOLDER = PROJECT / "assets" / "starters"
 REMOTE_TASK = "chat"
 """What a model on another machine can be asked."""
+
+Form = Literal["text-model", "vision-model", "pipeline", "controlnet", "adapter"]
+"""How a task's models are loaded: by transformers with a tokenizer or with an image processor, by diffusers as a whole
+pipeline or as one network beside it; an adapter is only fetched, for others to lay over their model.
+"""
 
 
 class Source(StrEnum):
@@ -39,15 +45,22 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to do with a text: the field's name, its transformers class and the models we suggest."""
+    """One thing to do: the field's name, the class of transformers or diffusers, and the models we suggest."""
 
     name: str
     auto_class: str
     starter: str
+    """The shipped model; "" where there is none, so that the first preset stands for it."""
     presets: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     """Endings of config.architectures that can do it; empty = any encoder."""
+    form: Form = "text-model"
+
+    @property
+    def default(self) -> str:
+        """What is meant where nobody names a model."""
+        return self.starter or self.presets[0]
 
 
 _TASKS = (
@@ -162,6 +175,98 @@ _TASKS = (
         "starter/embeddings",
         presets=("google-bert/bert-base-multilingual-cased", "distilbert/distilbert-base-uncased"),
     ),
+    Task(
+        "text-to-image",
+        PIPELINE,
+        "starter/emoji",
+        presets=(
+            "stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "Lykon/dreamshaper-8",
+            "stabilityai/sd-turbo",
+            "stabilityai/sdxl-turbo",
+            "stabilityai/stable-diffusion-xl-base-1.0",
+            "stabilityai/stable-diffusion-3.5-medium",
+            "black-forest-labs/FLUX.1-schnell",
+        ),
+        aliases=("txt2img",),
+        form="pipeline",
+    ),
+    Task(
+        "image-to-image",
+        PIPELINE,
+        "starter/emoji",
+        presets=(
+            "stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "stabilityai/sd-turbo",
+            "stabilityai/stable-diffusion-xl-base-1.0",
+            "stabilityai/stable-diffusion-xl-refiner-1.0",
+            "stabilityai/stable-diffusion-3.5-medium",
+        ),
+        aliases=("img2img",),
+        form="pipeline",
+    ),
+    Task(
+        "inpainting",
+        PIPELINE,
+        "starter/emoji",
+        presets=(
+            "stable-diffusion-v1-5/stable-diffusion-inpainting",
+            "diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
+            "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        ),
+        aliases=("inpaint",),
+        form="pipeline",
+    ),
+    Task(
+        "controlnet",
+        "ControlNetModel",
+        "starter/emoji-edges",
+        presets=(
+            "lllyasviel/sd-controlnet-canny",
+            "lllyasviel/sd-controlnet-depth",
+            "lllyasviel/sd-controlnet-openpose",
+            "lllyasviel/sd-controlnet-scribble",
+            "diffusers/controlnet-canny-sdxl-1.0",
+            "diffusers/controlnet-depth-sdxl-1.0",
+        ),
+        form="controlnet",
+    ),
+    Task(
+        "lora",
+        "",
+        "starter/emoji-lora",
+        presets=("latent-consistency/lcm-lora-sdv1-5", "latent-consistency/lcm-lora-sdxl"),
+        form="adapter",
+    ),
+    Task(
+        "textual-inversion",
+        "",
+        "",
+        presets=("embed/EasyNegative",),
+        aliases=("embedding",),
+        form="adapter",
+    ),
+    Task(
+        "depth-estimation",
+        "AutoModelForDepthEstimation",
+        "",
+        presets=(
+            "depth-anything/Depth-Anything-V2-Small-hf",
+            "depth-anything/Depth-Anything-V2-Base-hf",
+            "Intel/dpt-hybrid-midas",
+        ),
+        heads=("ForDepthEstimation",),
+        form="vision-model",
+    ),
+    Task(
+        "keypoint-detection",
+        "AutoModelForPoseEstimation",
+        "",
+        presets=("usyd-community/vitpose-base-simple", "usyd-community/vitpose-plus-small"),
+        aliases=("pose-estimation",),
+        heads=("ForPoseEstimation",),
+        form="vision-model",
+    ),
 )
 TASKS: Mapping[str, Task] = {task.name: task for task in _TASKS}
 
@@ -231,9 +336,9 @@ def starter_metrics(name: str) -> dict[str, Any]:
 
 
 def model_choices(task: str) -> list[str]:
-    """Return the suggested models of a task, the starter first."""
+    """Return the suggested models of a task, the starter first where there is one."""
     found = find_task(task)
-    return [found.starter, *found.presets]
+    return [*filter(None, (found.starter,)), *found.presets]
 
 
 class Catalogue:
@@ -249,7 +354,7 @@ class Catalogue:
         For chat alone also a model elsewhere: "https://host/v1#model" or "hf-inference:org/model[:provider]".
         """
         known = find_task(task)
-        wanted = (name or "").strip() or known.starter
+        wanted = (name or "").strip() or known.default
         return replace(self._locate(wanted, known.name), wish=wish or Wish())
 
     def _locate(self, wanted: str, task: str) -> ModelSpec:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from core.catalogue import ModelSpec
+from core.catalogue import ModelSpec, find_task
 from core.errors import NotAModel
 from core.events import CancelToken
 from core.model_files import Finder, ModelFiles, Preview, Report
-from core.model_folder import read_config, starter_base_folder
+from core.model_folder import DIFFUSERS_FORMS, read_config, starter_base_folder
+from core.pipelines import attention_of, load_network, load_pipeline, networks_of
 from core.placement import ModelFacts, Placement
 from core.provenance import MIXED, Provenance
 from core.weights import auto_class_name, first_line, labels_of_adapter, load_weights
@@ -49,6 +51,10 @@ class LoadedModel:
     """Longest input in tokens, special tokens included."""
     load_seconds: float
     fallbacks: tuple[str, ...] = ()
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """Held by whoever changes the model for a while, as when an adapter is laid over it."""
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was computed once from the model, such as the map of a preview: it goes when the model goes."""
 
     def provenance(self, seconds: float, seed: int | None = None, *, mixed: bool = False) -> Provenance:
         """Return what ran, read from the model itself; `mixed` = under autocast, as Lane.mixes tells."""
@@ -56,7 +62,7 @@ class LoadedModel:
             model=self.spec.name,
             revision=self.files.revision,
             adapter=self.files.adapter_label,
-            device=str(self.model.device),
+            device=self.device,
             dtype=MIXED if mixed else str(self.model.dtype).removeprefix("torch."),
             attention=self.attention,
             seed=seed,
@@ -65,15 +71,33 @@ class LoadedModel:
         )
 
     @property
+    def device(self) -> str:
+        """Where it computes; under offload its weights lie in main memory meanwhile."""
+        return str(self.model.device) if self.placement.offload == "none" else self.placement.device
+
+    @property
     def attention(self) -> str:
         """The attention implementation the model really runs."""
+        if find_task(self.spec.task).form in DIFFUSERS_FORMS:
+            return attention_of(self.model)
         return str(self.model.config._attn_implementation)  # noqa: SLF001 transformers offers no public reader
+
+    @property
+    def held(self) -> Any:
+        """The network that holds most of the bytes: once it is gone, the memory is."""
+        return max(networks_of(self.model).values(), key=lambda one: sum(map(_bytes_of, one.parameters())))
 
     @property
     def tensor_bytes(self) -> int:
         """Bytes that parameters and buffers hold, shared storage counted once."""
-        storages = [one.untyped_storage() for one in (*self.model.parameters(), *self.model.buffers())]
+        networks = networks_of(self.model).values()
+        tensors = [tensor for one in networks for tensor in (*one.parameters(), *one.buffers())]
+        storages = [tensor.untyped_storage() for tensor in tensors]
         return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
+def _bytes_of(tensor: Any) -> int:
+    return int(tensor.nbytes)
 
 
 class ModelLoader(Protocol):
@@ -97,6 +121,9 @@ class Loader(Finder):
 
     def load(self, spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
         """Load `files` as `placement` says; raises NotAModel, or WrongTask if there is no head for the task."""
+        form = find_task(spec.task).form
+        if form in DIFFUSERS_FORMS:
+            return _load_with_diffusers(spec, files, placement)
         started = time.perf_counter()
         with quiet_loading():
             config = _config(files)
@@ -114,6 +141,25 @@ class Loader(Finder):
             load_seconds=time.perf_counter() - started,
             fallbacks=fallbacks,
         )
+
+
+def _load_with_diffusers(spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
+    """Load a pipeline, whose first tokenizer is the one that counts a prompt, or a ControlNet, which has none."""
+    started = time.perf_counter()
+    with quiet_loading():
+        load = load_pipeline if find_task(spec.task).form == "pipeline" else load_network
+        model, fallbacks = load(spec, files, placement)
+    tokenizer = getattr(model, "tokenizer", None)
+    return LoadedModel(
+        spec=spec,
+        files=files,
+        placement=placement,
+        model=model,
+        tokenizer=tokenizer,
+        max_length=int(tokenizer.model_max_length) if tokenizer else 0,
+        load_seconds=time.perf_counter() - started,
+        fallbacks=fallbacks,
+    )
 
 
 def _config(files: ModelFiles) -> Any:

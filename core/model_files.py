@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,15 +21,18 @@ from core.errors import NotAModel, UnsafeWeights
 from core.events import CancelToken, Progress
 from core.model_folder import (
     check_task,
+    describe,
     digest_of_folder,
     is_adapter,
     is_whole,
     listed,
+    pipeline_in,
     read_config,
     sha256_of,
     starter_base_folder,
     verify,
 )
+from core.pipeline_files import INDEX, PipelineFiles
 from core.placement import ModelFacts, facts_from_config
 from core.repository import Repository, choose_weights, require_weights
 from core.safetensors_header import count_parameters
@@ -62,7 +66,13 @@ class ModelFiles:
     @property
     def weights(self) -> list[Path]:
         """The safetensors files of the base that loading reads."""
-        return [self.folder / file.name for file in choose_weights(listed(self.folder))]
+        found = self.pipeline.weights if self.pipeline else choose_weights(listed(self.folder))
+        return [self.folder / file.name for file in found]
+
+    @property
+    def pipeline(self) -> PipelineFiles | None:
+        """What loading reads of a diffusers pipeline, component by component; None for any other model."""
+        return pipeline_in(self.folder)
 
     @property
     def head_from(self) -> Path | None:
@@ -111,7 +121,7 @@ class Finder:
         """Find the files of `spec`, downloading what is missing; raises HubError or ModelError."""
         _require_files(spec)
         files = self._locate(spec, _Search(report, cancel))
-        check_task(read_config(files.config_folder), spec, files.head_from)
+        check_task(describe(files.config_folder), spec, files.head_from)
         return files
 
     def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
@@ -142,7 +152,7 @@ class Finder:
     def _locate_starter(self, name: str, search: _Search) -> ModelFiles:
         folder = starter_folder(name)
         if is_whole(folder):
-            return ModelFiles(folder, folder, sha256_of(folder / "model.safetensors")[:12])
+            return _with_digest(ModelFiles(folder, folder, ""))
         base = self._starter_base(search)
         weights = folder / "adapter_model.safetensors"
         if not weights.exists():
@@ -204,7 +214,7 @@ class Finder:
             files = folder_files(Path(spec.name))
             return self._preview_base(read_config(files.folder, "adapter_config.json"), spec.name, search)
         files = self._locate(spec, search)
-        check_task(read_config(files.config_folder), spec, files.head_from)
+        check_task(describe(files.config_folder), spec, files.head_from)
         return Preview(self.facts(spec, files), files.revision, 0)
 
     def _preview_repository(self, spec: ModelSpec, search: _Search) -> Preview:
@@ -240,7 +250,14 @@ def _require_files(spec: ModelSpec) -> None:
 def _facts(files: ModelFiles) -> ModelFacts:
     weights = files.weights
     parameters, size = count_parameters(weights), sum(path.stat().st_size for path in weights)
-    return facts_from_config(read_config(files.config_folder), parameters, size)
+    return facts_from_config(describe(files.config_folder), parameters, size)
+
+
+def _with_digest(files: ModelFiles) -> ModelFiles:
+    """Name a starter by its weights: the hash of its file or, where there are several, of their hashes."""
+    hashes = [sha256_of(path) for path in files.weights]
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return replace(files, revision=whole[:12])
 
 
 def _with_adapter(base: ModelFiles, adapter: ModelFiles, name: str, base_label: str | None = None) -> ModelFiles:
@@ -259,8 +276,9 @@ def folder_files(folder: Path) -> ModelFiles:
     """Accept a local folder with a configuration and safetensors; its revision is a digest (see `digest_of_folder`)."""
     if not folder.is_dir():
         raise NotAModel("error.no_such_folder", folder=str(folder))
-    if not (folder / "config.json").exists() and not (folder / "adapter_config.json").exists():
+    if not any((folder / name).exists() for name in (INDEX, "config.json", "adapter_config.json")):
         raise NotAModel("error.folder_without_config", folder=str(folder))
-    require_weights(listed(folder))
+    if pipeline_in(folder) is None:
+        require_weights(listed(folder))
     digest = digest_of_folder(folder)
     return ModelFiles(folder, folder, digest, watched=((folder, digest),))

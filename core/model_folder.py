@@ -10,8 +10,10 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from core.catalogue import STARTER_BASE, ModelSpec, find_task
+from core.catalogue import STARTER_BASE, ModelSpec, Task, find_task
 from core.errors import DamagedDownload, NotAModel, UnsafeWeights, WrongTask
+from core.pipeline_files import INDEX, PipelineFiles, choose_pipeline_files
+from core.pipeline_tasks import CONTROLNET, can_do
 from core.repository import RepoFile, choose_weights
 
 ADAPTER_HEADS: Mapping[str, str] = {
@@ -22,6 +24,9 @@ ADAPTER_HEADS: Mapping[str, str] = {
 """PEFT's task_type → the class whose head such an adapter brings."""
 HEADS = (*ADAPTER_HEADS.values(), "ForMaskedLM")
 """Ends of classes with a head of their own; PEFT has no task_type for masked language models."""
+DIFFUSERS_FORMS = ("pipeline", "controlnet")
+WHOLE = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_lora_weights.safetensors", INDEX)
+"""Files of which one is there where a starter stands on its own."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -32,7 +37,7 @@ def is_adapter(folder: Path) -> bool:
 
 def is_whole(folder: Path) -> bool:
     """Tell whether a starter's folder holds all of a model, and not what is laid over the starters' base."""
-    return (folder / "model.safetensors").exists()
+    return any((folder / name).exists() for name in WHOLE)
 
 
 def head_of_adapter(folder: Path) -> str | None:
@@ -74,13 +79,25 @@ def _sha256(path: Path, _modified: int) -> str:
 
 
 def listed(folder: Path) -> list[RepoFile]:
-    """Return the files of a folder, without those of its folders."""
-    return [RepoFile(path.name, path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()]
+    """Return the files of a folder; those of its folders, too, where they are the components of a pipeline."""
+    return [RepoFile(path.relative_to(folder).as_posix(), path.stat().st_size) for path in _files_of(folder)]
+
+
+def _files_of(folder: Path) -> list[Path]:
+    inner = folder.glob("*/*") if (folder / INDEX).is_file() else ()
+    return sorted(path for path in (*folder.iterdir(), *inner) if path.is_file())
+
+
+def pipeline_in(folder: Path) -> PipelineFiles | None:
+    """Return what loading reads of the pipeline in a folder, or None if there is none; raises NotAModel."""
+    if not (folder / INDEX).is_file():
+        return None
+    return choose_pipeline_files(read_config(folder, INDEX), listed(folder), folder.name)
 
 
 def digest_of_folder(folder: Path) -> str:
     """Return "folder-" and a digest of its files' names, sizes and times: it changes when the folder does."""
-    found = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
+    found = [(path.relative_to(folder).as_posix(), path.stat()) for path in _files_of(folder)]
     stamp = [(name, status.st_size, status.st_mtime_ns) for name, status in found]
     return "folder-" + hashlib.sha256(repr(stamp).encode()).hexdigest()[:12]
 
@@ -96,6 +113,11 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     return config
 
 
+def describe(folder: Path) -> dict[str, Any]:
+    """Return a pipeline's model_index.json, or any other model's config.json; raises NotAModel."""
+    return read_config(folder, INDEX if (folder / INDEX).is_file() else "config.json")
+
+
 def check_task(config: Mapping[str, Any], spec: ModelSpec, head_from: Path | None = None) -> None:
     """Raise UnsafeWeights for a model with code of its own, WrongTask for one that was made for something else.
 
@@ -104,9 +126,21 @@ def check_task(config: Mapping[str, Any], spec: ModelSpec, head_from: Path | Non
     """
     if config.get("auto_map"):
         raise UnsafeWeights("error.remote_code", name=spec.name)
-    heads, made_for = find_task(spec.task).heads, _made_for(config, head_from)
+    task = find_task(spec.task)
+    class_name = config.get("_class_name")
+    if class_name is not None or task.form in DIFFUSERS_FORMS:
+        _check_class(str(class_name or config.get("model_type")), task, spec)
+        return
+    heads, made_for = task.heads, _made_for(config, head_from)
     if heads and made_for and not any(name.endswith(heads) for name in made_for):
         raise WrongTask("error.wrong_task", name=spec.name, task=spec.task, made_for=", ".join(made_for))
+
+
+def _check_class(class_name: str, task: Task, spec: ModelSpec) -> None:
+    """Raise WrongTask unless a class of diffusers, by its name, does `task`."""
+    made = {"pipeline": lambda: can_do(task.name, class_name), "controlnet": lambda: class_name == CONTROLNET}
+    if task.form not in made or not made[task.form]():
+        raise WrongTask("error.wrong_task", name=spec.name, task=spec.task, made_for=class_name)
 
 
 def _made_for(config: Mapping[str, Any], head_from: Path | None) -> tuple[str, ...]:

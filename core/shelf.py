@@ -85,7 +85,7 @@ class ModelShelf:
             if entry.borrowed:
                 raise Busy("error.still_borrowed", name=entry.key.name, borrowers=entry.borrowed)
             line = replace(entry.line(None), leaving=True, reasons=(say("say.still_held"),))
-            leaving = Leaving(line, weakref.ref(entry.loaded.model))
+            leaving = Leaving(line, weakref.ref(entry.loaded.held))
             self._leaving = [*self._held(), leaving]
             del self.entries[entry.key]
             return leaving

@@ -55,7 +55,7 @@ def load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, confi
     halves = bool(getattr(config, "is_encoder_decoder", False))
     auto_class = auto_class_name(spec.task, encoder_decoder=halves)
     head = head_of_adapters(files.adapters) if auto_class == "AutoModel" else None
-    with _in_words(spec):
+    with in_words(spec):
         (model, report), fallbacks = _with_known_attention(
             spec, f"AutoModel{head}" if head else auto_class, files.folder, options
         )
@@ -114,7 +114,7 @@ def _options(placement: Placement, config: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _in_words(spec: ModelSpec) -> Iterator[None]:
+def in_words(spec: ModelSpec, library: str = "transformers") -> Iterator[None]:
     """Turn what from_pretrained raises for foreign files into NotAModel; memory that ran out is no fault of theirs."""
     from safetensors import SafetensorError
 
@@ -127,7 +127,8 @@ def _in_words(spec: ModelSpec) -> Iterator[None]:
     except (ValueError, OSError, LookupError, TypeError, AttributeError, ImportError) as problem:
         if ran_out(problem):
             raise
-        raise NotAModel("error.class_unusable", name=spec.name, task=spec.task, reason=first_line(problem)) from problem
+        key = "error.pipeline_unusable" if library == "diffusers" else "error.class_unusable"
+        raise NotAModel(key, name=spec.name, task=spec.task, reason=first_line(problem)) from problem
 
 
 def _with_known_attention(
