@@ -28,7 +28,15 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "1 what exists, what this machine has, where a model would run, what the Hub and a table hold",
         (
-            *("core.catalogue", "core.wish", "core.devices", "core.memory", "core.accelerators", "core.hardware"),
+            *(
+                "core.known_tasks",
+                "core.catalogue",
+                "core.wish",
+                "core.devices",
+                "core.memory",
+                "core.accelerators",
+                "core.hardware",
+            ),
             *("core.model_facts", "core.prediction", "core.choices", "core.remedies", "core.placement"),
             *("core.repository", "core.downloads", "core.hub*", "core.safetensors_header", "core.attention"),
             "core.pipeline_files",
