@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 LONGEST_ARGUMENT = 100_000
@@ -22,15 +22,21 @@ print(json.dumps(outputs[provenance - 1], ensure_ascii=False, indent=2))'"""
 
 
 def curl_snippet(
-    api_name: str, values: Mapping[str, Any], base_url: str, *, user: str | None = None, upload: str | None = None
+    api_name: str,
+    values: Mapping[str, Any],
+    base_url: str,
+    *,
+    user: str | None = None,
+    uploads: Mapping[str, str] | None = None,
 ) -> str:
     """Write the two requests of Gradio's queue: one asks with named parameters, one waits for the answer.
 
     The last data of the answer's stream are the endpoint's outputs; of these, the result is printed. With `user`, the
-    instance asks for a password: a third request logs in first, with the password from the environment. `upload` is
-    the path of a file that goes first, too, and then is the parameter `file`.
+    instance asks for a password: a third request logs in first, with the password from the environment. `uploads` are
+    parameters that are files, with their paths: they go first, too.
     """
-    name, body = api_name.strip("/"), shlex.quote(json_line(values)) if upload is None else _with_file(values)
+    name, files = api_name.strip("/"), uploads or {}
+    body = _with_files(values, files) if files else shlex.quote(json_line(values))
     cookies = ' -b "$COOKIES"' if user else ""
     header = "-H 'Content-Type: application/json'"
     ask = f'curl -sSf{cookies} -X POST "$BASE/gradio_api/call/v2/{name}" {header}'
@@ -39,7 +45,7 @@ def curl_snippet(
     return (
         f"BASE={shlex.quote(base_url.rstrip('/'))}\n"
         f"{_login(user) if user else ''}"
-        f"{_upload(upload, cookies) if upload is not None else ''}"
+        f"{''.join(_upload(parameter, path, cookies) for parameter, path in files.items())}"
         f'EVENT=$({ask} | sed \'s/.*"event_id": *"\\([^"]*\\)".*/\\1/\')\n'
         f"""curl -sSfN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1 | """
         f"{PRINT_RESULT}\n"
@@ -51,18 +57,23 @@ def _login(user: str) -> str:
     return f'COOKIES=$(mktemp)\ncurl -sSf -o /dev/null -c "$COOKIES" {form} "$BASE/login"\n'
 
 
-def _upload(path: str, cookies: str) -> str:
+def _upload(parameter: str, path: str, cookies: str) -> str:
     """Write the upload; its answer is a list with one path, which stays as it is escaped in JSON."""
     quoted = path.replace("\\", "\\\\").replace('"', '\\"')  # in quotes, for a bare ; or , has a meaning to curl
     form = shlex.quote(f'files=@"{quoted}"')
-    return f'FILE=$(curl -sSf{cookies} -F {form} "$BASE/gradio_api/upload" | sed \'s/^\\["//; s/"\\]$//\')\n'
+    ask = f'curl -sSf{cookies} -F {form} "$BASE/gradio_api/upload"'
+    return f"{parameter.upper()}=$({ask} | sed 's/^\\[\"//; s/\"\\]$//')\n"
 
 
-def _with_file(values: Mapping[str, Any]) -> str:
-    """Quote the JSON of `values` and, before them, of the uploaded file; the shell puts its path in."""
+def _with_files(values: Mapping[str, Any], files: Iterable[str]) -> str:
+    """Quote the JSON of `values` and, before them, of the uploaded files; the shell puts their paths in."""
     after = '", "meta": {"_type": "gradio.FileData"}}'
+    body, begin = "", "{"
+    for parameter in files:
+        body += shlex.quote(f'{begin}"{parameter}": {{"path": "') + f'"${parameter.upper()}"'
+        begin = f"{after}, "
     rest = json_line(values).removeprefix("{")
-    return shlex.quote('{"file": {"path": "') + '"$FILE"' + shlex.quote(f"{after}, {rest}" if values else f"{after}}}")
+    return body + shlex.quote(f"{begin}{rest}" if values else f"{after}}}")
 
 
 def json_line(values: Mapping[str, Any]) -> str:

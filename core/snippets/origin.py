@@ -53,7 +53,7 @@ class Origin:
     @property
     def folder(self) -> Path | None:
         """Where this machine keeps the base's config.json; None for a packaged base, or one that only adapters name."""
-        found = _file(self.base, "config.json") if self.base and not self.packaged else None
+        found = file_of(self.base, "config.json") if self.base and not self.packaged else None
         return found.parent if found else None
 
 
@@ -93,13 +93,13 @@ def _on_base_of_adapter(adapters: tuple[Place, ...], revision: str) -> Origin:
 
 def _with_heads(origin: Origin) -> Origin:
     """Read what the adapters say of their head; one whose files are gone by now says nothing."""
-    described = (_file(place, "adapter_config.json") for place in origin.adapters)
+    described = (file_of(place, "adapter_config.json") for place in origin.adapters)
     head, config = head_of_adapters([path.parent for path in described if path]), _config(origin.adapters)
     return replace(origin, config=config, head=head, labels=None if config else _labels(origin))
 
 
 def _labels(origin: Origin) -> int | None:
-    weights = _file(origin.adapters[-1], "adapter_model.safetensors") if origin.adapters else None
+    weights = file_of(origin.adapters[-1], "adapter_model.safetensors") if origin.adapters else None
     found = labels_of_adapter(weights.parent) if weights else None
     return None if found == origin.labels_of_base else found
 
@@ -119,10 +119,10 @@ def _config(adapters: tuple[Place, ...]) -> Place | None:
 
 
 def _has_config(place: Place) -> bool:
-    return _file(place, "config.json") is not None
+    return file_of(place, "config.json") is not None
 
 
-def _file(place: Place, name: str) -> Path | None:
+def file_of(place: Place, name: str) -> Path | None:
     """Return a file of this folder, or of the Hub's cache; the model has run, so its files are on this machine."""
     if place.revision is None:
         path = PROJECT / place.name / name  # starters are named relative to the project

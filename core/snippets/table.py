@@ -103,7 +103,9 @@ def python_of_table(job: TableJob, provenance: Provenance, longest: int) -> str:
 
 def curl_of_table(job: TableJob, base_url: str, *, user: str | None = None) -> str:
     """Write the upload, the call, and the wait for the result, which names both files."""
-    return curl_snippet("text_batch", {"column": job.column, **job.parameters}, base_url, user=user, upload=job.file)
+    return curl_snippet(
+        "text_batch", {"column": job.column, **job.parameters}, base_url, user=user, uploads={"file": job.file}
+    )
 
 
 def _function(work: Sequence[Code], name: str, *, mixed: bool) -> Code:
