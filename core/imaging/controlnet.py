@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from core import fields
+from core.catalogue import ModelSpec
 from core.errors import InvalidInput
+from core.imaging.canvas import Canvas
+from core.imaging.conditions import condition_of
+from core.imaging.drawing import draw
 from core.imaging.options import DrawingOptions
+from core.imaging.pictures import Drawn, Watch
+from core.imaging.sizes import fitted
+from core.imaging.uploads import read_picture
+from core.loading import LoadedModel
+from core.provenance import Provenance
+from core.registry import Registry
+from core.wish import Wish
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 TASK = "controlnet"
 CONDITIONS = ("canny", "depth", "pose", "scribble", "as_is")
@@ -43,3 +58,45 @@ class ControlNetSettings(DrawingOptions):
             )
         if self.low_threshold > self.high_threshold:
             raise InvalidInput("error.canny_thresholds", low=self.low_threshold, high=self.high_threshold)
+
+    def network_spec(self, registry: Registry) -> ModelSpec:
+        """Return the ControlNet that these options mean, placed like the model itself."""
+        wish = Wish(device=self.device, dtype=self.dtype, attention_slicing=self.attention_slicing)
+        return registry.resolve(self.controlnet, TASK, wish)
+
+
+def controlnet(settings: ControlNetSettings, registry: Registry, watch: Watch | None = None) -> Drawn:
+    """Draw what the prompt says along the lines of a picture.
+
+    Raises InvalidInput, BadFile, ModelError (a ControlNet made for another kind of model, too), HubError or Cancelled.
+    """
+    watch = watch or Watch()
+    upload = read_picture(settings.image)
+    condition = condition_of(upload.image, settings, registry, watch)
+    with registry.borrow(settings.network_spec(registry), 0, watch.cancel, watch.report) as network:
+        canvas = Canvas(
+            TASK,
+            shape=upload.image.size,
+            arguments=lambda size: _arguments(settings, fitted(condition, size)),
+            network=network.model,
+            notes=upload.notes,
+            condition=condition,
+        )
+        drawn = draw(settings, canvas, registry, watch)
+        return replace(drawn, provenance=_with_network(drawn.provenance, network))
+
+
+def _arguments(settings: ControlNetSettings, condition: Image) -> dict[str, Any]:
+    """Return the condition under both names that families of pipelines have for it, and how strictly it leads."""
+    return {
+        "image": condition,
+        "control_image": condition,
+        "controlnet_conditioning_scale": settings.controlnet_conditioning_scale,
+        "control_guidance_start": settings.control_guidance_start,
+        "control_guidance_end": settings.control_guidance_end,
+    }
+
+
+def _with_network(provenance: Provenance, network: LoadedModel) -> Provenance:
+    label = f"{network.spec.name}@{network.files.revision}"
+    return replace(provenance, adapter=", ".join(filter(None, (provenance.adapter, label))))

@@ -27,6 +27,8 @@ class Picture:
     """Its place in a grid: (axis, value) of the column, then of the row."""
     place: int = 0
     """Its number among all pictures of the request, from 0."""
+    provenance: Provenance | None = None
+    """What drew it, in how many seconds since the request began."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.errors import InvalidInput
 from core.words import Sentence, say
 
 AUTO = "auto"
@@ -63,3 +64,42 @@ SCHEDULER_NAMES = (AUTO, *SCHEDULERS)
 def good_for(name: str) -> Sentence:
     """Say what a scheduler is good for, "auto" included."""
     return say("say.scheduler_auto") if name == AUTO else SCHEDULERS[name].good_for
+
+
+def make_scheduler(name: str, own: Any) -> Any:
+    """Return a fresh scheduler: a copy of the model's `own`, or `name` with the numbers the model was trained with.
+
+    Raises InvalidInput, with those that fit, for one that takes the noise away in a way the model did not learn.
+    """
+    if name == AUTO:
+        return type(own).from_config(own.config)
+    import diffusers
+
+    chosen = SCHEDULERS[name]
+    flow = learned_flow(own)
+    if chosen.flow is not flow:
+        fitting = ", ".join((AUTO, *(one.name for one in _SCHEDULERS if one.flow is flow)))
+        raise InvalidInput("error.scheduler_unfit", name=name, names=fitting)
+    made = getattr(diffusers, chosen.diffusers_class)
+    shift = {"flow_shift": own.config.get("shift", 1.0)} if "use_flow_sigmas" in chosen.options else {}
+    return made.from_config(_learned(own), **chosen.options, **shift)
+
+
+def learned_flow(scheduler: Any) -> bool:
+    """Tell whether a model with this scheduler learned a flow from noise to picture."""
+    config = scheduler.config
+    return "FlowMatch" in type(scheduler).__name__ or bool(
+        config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction"
+    )
+
+
+def _learned(own: Any) -> dict[str, Any]:
+    """Return what of a scheduler's configuration belongs to the model, and what a choice by name must not inherit."""
+    return {name: value for name, value in own.config.items() if name not in _OF_ITS_OWN}
+
+
+_OF_ITS_OWN = frozenset(
+    {"algorithm_type", "solver_order", "solver_type", "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"}
+    | {"use_lu_lambdas", "final_sigmas_type", "lower_order_final", "euler_at_final", "variance_type", "thresholding"}
+)
+"""Settings of one scheduler that mean something else, or nothing, to another."""
