@@ -17,7 +17,7 @@ from recipes._measure import Measurement
 from recipes._scratch import ScratchRecipe
 from recipes._train import Recipe
 
-PACKAGES = ("torch", "transformers", "peft", "datasets", "tokenizers", "safetensors", "numpy")
+PACKAGES = ("torch", "transformers", "diffusers", "peft", "datasets", "tokenizers", "safetensors", "numpy")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Making:
     """What a Hub page reads beside what all cards say."""
     licence: str = ""
     """What is said of licences beside the folder's own."""
+    shown: str = ""
+    """A section of its own, where a starter has more to show than texts."""
 
 
 def write_metrics(
@@ -89,6 +91,7 @@ def write_card(folder: Path, card: Card, metrics: dict, making: Making) -> None:
         f"## Use it\n\n```python\n{usage}\n```",
         f"## Scores\n\n{_score_table(metrics)}",
         *_samples(metrics),
+        *([making.shown] if making.shown else []),
         "## What it is bad at\n\n" + "\n".join(f"- {limit}" for limit in card.limits),
         f"## Data and licence\n\n{_source_list(card)}\n\n{licence}",
     ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recipes import _run, _scratch_run
+from recipes import _picture_run, _run, _scratch_run
 from recipes._train import Places
 
-NAMES = _run.NAMES + _scratch_run.NAMES
-"""Every starter that has a recipe: those over the shared base, and those from first weights."""
+NAMES = _run.NAMES + _scratch_run.NAMES + _picture_run.NAMES
+"""Every starter that has a recipe: those over the shared base, those from first weights, and those that draw."""
 
 
 def make(name: str, places: Places) -> None:
@@ -16,13 +16,15 @@ def make(name: str, places: Places) -> None:
     if name in _scratch_run.NAMES:
         module = _run.recipe_module(name)
         _scratch_run.make(module, module.RECIPE, places)
+    elif name in _picture_run.NAMES:
+        _picture_run.make(_run.recipe_module(name), places)
     else:
         _run.make(name, places)
 
 
 def measure_again(name: str, data: Path, starters: Path, *, write: bool) -> None:
     """Measure one shipped starter again, and write metrics.json and the card with what was found if asked to."""
-    way = _scratch_run if name in _scratch_run.NAMES else _run
+    (way,) = (way for way in (_run, _scratch_run, _picture_run) if name in way.NAMES)
     way.measure_again(name, data, starters, write=write)
 
 

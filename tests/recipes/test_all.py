@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes import _run, _scratch_run
+from recipes import _picture_run, _run, _scratch_run
+from recipes._picture_run import PictureRecipe
 from recipes._scratch import ScratchRecipe
 from recipes.all import NAMES
 
@@ -19,6 +20,7 @@ def test_a_name_stands_for_a_recipe(name: str) -> None:
     module = _run.recipe_module(name)
     assert module.RECIPE.name == name
     assert isinstance(module.RECIPE, ScratchRecipe) == (name in _scratch_run.NAMES)
+    assert isinstance(module.RECIPE, PictureRecipe) == (name in _picture_run.NAMES)
     assert module.CARD.limits
 
 
