@@ -14,19 +14,20 @@ KEEP_SECONDS = 86_400
 """Copies live as long as Gradio's own files; the originals stay with their job."""
 
 
-def offer(atelier: Atelier, path: Path) -> str:
-    """Copy a job's result beside Gradio's files, once a version; returns the copy's path.
+def offer(atelier: Atelier, path: Path, name: str = "") -> str:
+    """Copy a job's result beside Gradio's files, once a version, under its own name or `name`; returns the copy's path.
 
     The copy's folder is as hard to guess as the job's id, which its name is made of.
     """
+    name = name or path.name
     results = atelier.settings.uploads_folder / "results"
     folder = results / hashlib.sha256(f"{path}:{path.stat().st_mtime_ns}".encode()).hexdigest()
-    if not (folder / path.name).exists():
+    if not (folder / name).exists():
         _sweep(results)
         folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(folder / path.name) as draft:
+        with written_whole(folder / name) as draft:
             shutil.copyfile(path, draft)
-    return str(folder / path.name)
+    return str(folder / name)
 
 
 def _sweep(results: Path) -> None:

@@ -15,6 +15,7 @@ from core.tasks.text.row_tasks import ROW_TASKS
 from core.words import say
 from tabs._events import Visit
 from tabs._files import offer
+from tabs._owner import owner_of
 from tabs._views import counts, failure, notes, paragraph, progress_bar, ran_on, table
 
 Shown = tuple[str, Any, Any, Any, Any]
@@ -41,11 +42,6 @@ def watch(atelier: Atelier, visit: Visit, job: str) -> Generator[Shown | None]:
 def nothing_yet(visit: Visit) -> Shown:
     """Show what to do where there is no batch."""
     return paragraph(say("say.empty_batch"), visit.language, kind="empty"), "", None, None, None
-
-
-def owner_of(atelier: Atelier, visit: Visit) -> str | None:
-    """Return whose jobs a visitor sees: on one's own machine every browser is the same person."""
-    return None if atelier.settings.alone else visit.visitor
 
 
 def _running(view: JobView, counted: Sequence[Any], visit: Visit) -> str:

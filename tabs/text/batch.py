@@ -19,7 +19,8 @@ from core.tasks.text.row_tasks import ASKED_BY, ROW_TASKS
 from tabs._events import Endpoint, Visit, follow, look_up
 from tabs._form import control
 from tabs._language import word
-from tabs.text._batch_view import Shown, nothing_yet, owner_of, watch
+from tabs._owner import owner_of
+from tabs.text._batch_view import Shown, nothing_yet, watch
 from tabs.text._languages import language_control
 
 TITLE = "task.text_batch"
