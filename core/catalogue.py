@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from core.adapter_files import SUFFIX
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName, WrongTask
 from core.known_tasks import TASKS, Form, Task, find_task, languages_in, model_choices, preset_ids
 from core.placement import Wish
@@ -124,7 +125,7 @@ class Catalogue:
         if is_remote(wanted):
             return self._remote(wanted, task)
         if _looks_like_folder(wanted):
-            return ModelSpec(str(self._folder(wanted)), Source.FOLDER, task)
+            return ModelSpec(str(self._folder(wanted, task)), Source.FOLDER, task)
         base, *adapters = wanted.split("+")
         base, revision = split_revision(base)
         for named in ((base, revision), *map(split_revision, adapters)):
@@ -141,10 +142,12 @@ class Catalogue:
             raise WrongTask("error.remote_only_chat", task=task)
         return ModelSpec(place.name, Source.ENDPOINT if isinstance(place, Endpoint) else Source.PROVIDER, task)
 
-    def _folder(self, wanted: str) -> Path:
+    def _folder(self, wanted: str, task: str) -> Path:
+        """Return the folder; an adapter may also be named by its file."""
         self._settings.require(Capability.LOCAL_FOLDERS)
         folder = Path(wanted).expanduser().resolve()
-        if not folder.is_dir():
+        alone = find_task(task).form == "adapter" and folder.suffix == SUFFIX and folder.is_file()
+        if not folder.is_dir() and not alone:
             raise NotAModel("error.no_such_folder", folder=wanted)
         return folder
 

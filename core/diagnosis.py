@@ -9,6 +9,7 @@ from typing import Any
 
 from core.events import CancelToken
 from core.loading import LoadedModel
+from core.pipelines import is_pipeline, networks_of
 from core.provenance import Provenance
 from core.registry import Registry
 
@@ -28,10 +29,11 @@ class Diagnosis:
     layers: int | None
     hidden_size: int | None
     labels: tuple[str, ...]
-    probe_tokens: int
-    latency_median_seconds: float
-    latency_min_seconds: float
-    latency_max_seconds: float
+    probe_tokens: int | None
+    """None where the model reads no text; then nothing is timed."""
+    latency_median_seconds: float | None
+    latency_min_seconds: float | None
+    latency_max_seconds: float | None
     provenance: Provenance
 
 
@@ -42,25 +44,37 @@ def diagnose(resident_id: str, registry: Registry, cancel: CancelToken | None = 
     """
     started = time.perf_counter()
     with registry.borrow_resident(resident_id) as model:
-        tokens = model.tokenizer(PROBE, return_tensors="pt").to(model.model.device)
-        passes = (_time_alone(model, tokens, registry, cancel) for _ in range(RUNS + 1))
-        _, *seconds = passes  # the first pass, which warms up, is not counted
+        tokens = _probe(model)
+        seconds = _latencies(model, tokens, registry, cancel) if tokens is not None else []
+        parameters = [one for network in networks_of(model.model).values() for one in network.parameters()]
         config = model.model.config
         return Diagnosis(
             architecture=type(model.model).__name__,
-            parameters=sum(one.numel() for one in model.model.parameters()),
-            trainable=sum(one.numel() for one in model.model.parameters() if one.requires_grad),
-            vocabulary=len(model.tokenizer),
+            parameters=sum(one.numel() for one in parameters),
+            trainable=sum(one.numel() for one in parameters if one.requires_grad),
+            vocabulary=0 if tokens is None else len(model.tokenizer),
             max_length=model.max_length,
             layers=getattr(config, "num_hidden_layers", None),
             hidden_size=getattr(config, "hidden_size", None),
             labels=_labels(model),
-            probe_tokens=tokens["input_ids"].shape[1],
-            latency_median_seconds=statistics.median(seconds),
-            latency_min_seconds=min(seconds),
-            latency_max_seconds=max(seconds),
+            probe_tokens=None if tokens is None else tokens["input_ids"].shape[1],
+            latency_median_seconds=statistics.median(seconds) if seconds else None,
+            latency_min_seconds=min(seconds, default=None),
+            latency_max_seconds=max(seconds, default=None),
             provenance=model.provenance(time.perf_counter() - started),
         )
+
+
+def _probe(model: LoadedModel) -> Any:
+    """Return the probe sentence in tokens, or None for a model that reads no text."""
+    if not model.max_length:
+        return None
+    return model.tokenizer(PROBE, return_tensors="pt").to(model.device)
+
+
+def _latencies(model: LoadedModel, tokens: Any, registry: Registry, cancel: CancelToken | None) -> list[float]:
+    """Return the seconds of each pass but the first, which warms up."""
+    return [_time_alone(model, tokens, registry, cancel) for _ in range(RUNS + 1)][1:]
 
 
 def _labels(model: LoadedModel) -> tuple[str, ...]:
@@ -78,12 +92,18 @@ def _time_alone(model: LoadedModel, tokens: Any, registry: Registry, cancel: Can
 def _time(model: LoadedModel, tokens: Any) -> float:
     import torch
 
-    halves = bool(getattr(model.model.config, "is_encoder_decoder", False))
-    reader = model.model.get_encoder() if halves else model.model
+    reader = _reader(model.model)
     with torch.inference_mode():
         started = time.perf_counter()
         _synchronise(reader(**tokens))
         return time.perf_counter() - started
+
+
+def _reader(model: Any) -> Any:
+    """Return the part that reads text: a pipeline's text encoder, the encoder of two halves, or the whole model."""
+    if is_pipeline(model):
+        return model.text_encoder
+    return model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
 
 
 def _synchronise(output: object) -> None:

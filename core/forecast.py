@@ -62,10 +62,10 @@ class Forecast:
     evicts: tuple[str, ...] = ()
 
 
-def forecast(preview: Preview, wish: Wish, situation: Situation) -> Forecast:
+def forecast(preview: Preview, wish: Wish, situation: Situation, working: int | Working = 0) -> Forecast:
     """Say what loading would do."""
     try:
-        room = find_room(preview.facts, wish, situation)
+        room = find_room(preview.facts, wish, situation, working)
     except (NotEnoughMemory, InvalidInput) as problem:
         return Forecast(preview, None, problem.sentence)
     return Forecast(preview, room.placement, None, tuple(one.name for one in room.goes))

@@ -6,25 +6,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from core.conversion import find_conversion
 from core.downloads import Download
-from core.errors import HubUnreachable, InvalidInput, UnsafeWeights
+from core.errors import HubUnreachable, InvalidInput, ModelError, UnsafeWeights
 from core.events import CancelToken, Progress
 from core.hub_cache import CONFIGURATIONS, Cache, read_object
+from core.hub_choice import Choice, choose
 from core.hub_errors import Place, in_our_words
-from core.repository import (
-    COMMIT,
-    RepoFile,
-    Repository,
-    choose_weights,
-    is_complete,
-    require_weights,
-    valid_sha256,
-)
+from core.pipeline_files import INDEX
+from core.repository import COMMIT, RepoFile, Repository, valid_sha256
 from core.safetensors_header import INDEX_TYPES
 
 if TYPE_CHECKING:
@@ -46,9 +40,13 @@ class HubFacts:
     """How many numbers all tensors hold."""
     parameters_by_dtype: Mapping[str, int]
     """The same by safetensors dtype: {"F32": 66955010}."""
+    parameters_by_file: Mapping[str, int]
+    """The same by file: {"unet/diffusion_pytorch_model.safetensors": 859520964}."""
     weight_bytes: int
     config: Mapping[str, Any]
-    """config.json, or adapter_config.json, or model_index.json: the first one there is."""
+    """model_index.json, or config.json, or adapter_config.json: the first one there is."""
+    components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The configurations of a pipeline's networks, by component."""
 
 
 class Hub:
@@ -96,14 +94,16 @@ class Hub:
 
         return constants.is_offline_mode() if self._offline is None else self._offline
 
-    def look_up(self, repo_id: str, revision: str | None = None, cancel: CancelToken | None = None) -> Repository:
+    def look_up(
+        self, repo_id: str, revision: str | None = None, cancel: CancelToken | None = None, *, adapter: bool = False
+    ) -> Repository:
         """Ask the Hub what `repo_id` holds at `revision` (default: main); without network, ask the cache.
 
-        Where main has only pickles and the Hub's bot has converted them, that pull request is what is found. Raises
-        InvalidInput, HubMissing, HubGated, HubUnreachable, UnsafeWeights (only pickles) or NotAModel (no weights, or
-        not all of them).
+        `adapter`: what is wanted is one file to lay over a picture model, not a model. Where main has only pickles and
+        the Hub's bot has converted them, that pull request is what is found. Raises InvalidInput, HubMissing, HubGated,
+        HubUnreachable, UnsafeWeights (only pickles) or NotAModel (no weights, or not all of them).
         """
-        place = self._place(repo_id, revision or DEFAULT_REVISION)
+        place = replace(self._place(repo_id, revision or DEFAULT_REVISION), adapter=adapter)
         if cancel:
             cancel.check()
         if self.offline:
@@ -121,16 +121,18 @@ class Hub:
         """
         with in_our_words(self._place(repository.repo_id, repository.revision)):
             counted = self._count_parameters(repository, cancel or CancelToken())
-            counts = {dtype: count for dtype, count in counted.items() if dtype not in INDEX_TYPES}
+            counts = _total(counted.values())
             return HubFacts(
                 parameters=sum(counts.values()),
                 parameters_by_dtype=counts,
+                parameters_by_file={name: sum(one.values()) for name, one in counted.items()},
                 weight_bytes=sum(file.size_bytes for file in repository.weights),
                 config=self._configuration(repository),
+                components=self._components(repository),
             )
 
     def configuration(self, repository: Repository) -> Mapping[str, Any]:
-        """Read config.json, or adapter_config.json, or model_index.json: the first one there is; {} if none.
+        """Read model_index.json, or config.json, or adapter_config.json: the first one there is; {} if none.
 
         Raises what `look_up` raises, and NotAModel if it is no JSON object.
         """
@@ -211,12 +213,15 @@ class Hub:
             for file in info.siblings
         )
         tags = info.tags or ()
+        commit = info.sha
+        chosen = choose(files, place.repo_id, lambda: self._read(place.repo_id, commit, INDEX), adapter=place.adapter)
         found = Repository(
             repo_id=place.repo_id,
             revision=place.revision,
-            commit=info.sha,
+            commit=commit,
             files=files,
-            weights=require_weights(files, place.repo_id),
+            weights=chosen.weights,
+            companions=chosen.companions,
             download_bytes=0,
             pipeline_tag=info.pipeline_tag,
             library=info.library_name,
@@ -233,20 +238,21 @@ class Hub:
     def _in_cache(self, place: Place, silence: HubUnreachable) -> Repository:
         """Answer from the cache; raises `silence` if the revision was never downloaded, or not all of it."""
         cache = self._cache_of(place.repo_id)
-        found = self._whole(cache, place.revision)
+        found = self._whole(cache, place.revision, place)
         converted = place.revision == DEFAULT_REVISION and not found
         revision = cache.conversion if converted else place.revision
         if converted and revision:
-            found = self._whole(cache, revision)
+            found = self._whole(cache, revision, place)
         if not found or not revision:
             raise silence
-        commit, files, weights = found
+        commit, files, chosen = found
         return Repository(
             repo_id=place.repo_id,
             revision=revision,
             commit=commit,
             files=files,
-            weights=weights,
+            weights=chosen.weights,
+            companions=chosen.companions,
             download_bytes=0,
             has_remote_code="auto_map" in cache.configuration(commit),
             cached=True,
@@ -254,31 +260,43 @@ class Hub:
         )
 
     @staticmethod
-    def _whole(cache: Cache, revision: str) -> tuple[str, tuple[RepoFile, ...], tuple[RepoFile, ...]] | None:
-        """Return commit, files and weights of a revision in the cache; None where it is not here, or not all of it."""
+    def _whole(cache: Cache, revision: str, place: Place) -> tuple[str, tuple[RepoFile, ...], Choice] | None:
+        """Return commit, files and those to load of a revision in the cache; None if it is not here, or not whole."""
         commit = cache.commit_of(revision)
-        files = cache.files(commit) if commit else ()
-        weights = choose_weights(files)
-        return (commit, files, weights) if commit and is_complete(weights) else None
+        if not commit:
+            return None
+        files = cache.files(commit)
+        index = cache.snapshot(commit) / INDEX
+        try:
+            return commit, files, choose(files, place.repo_id, lambda: read_object(index), adapter=place.adapter)
+        except ModelError:
+            return None
 
-    def _count_parameters(self, repository: Repository, cancel: CancelToken) -> Counter[str]:
-        """Sum the parameters of all weight files by dtype; several headers are asked for at a time."""
+    def _components(self, repository: Repository) -> dict[str, Mapping[str, Any]]:
+        """Read the configurations of a pipeline's networks: small files, one in the folder of each."""
+        names = {file.name for file in repository.needed}
+        folders = dict.fromkeys(str(PurePosixPath(file.name).parent) for file in repository.weights)
+        present = (folder for folder in folders if folder != "." and f"{folder}/config.json" in names)
+        return {one: self._read(repository.repo_id, repository.commit, f"{one}/config.json") for one in present}
+
+    def _count_parameters(self, repository: Repository, cancel: CancelToken) -> dict[str, Counter[str]]:
+        """Count the parameters of each weight file by dtype; several headers are asked for at a time."""
         from huggingface_hub import parse_local_safetensors_file_metadata
 
         snapshot = self._cache_of(repository.repo_id).snapshot(repository.commit)
         api = self._api
 
-        def count(file: RepoFile) -> Mapping[Any, int]:
+        def count(file: RepoFile) -> Counter[str]:
             cancel.check()
             if (snapshot / file.name).is_file():
-                return parse_local_safetensors_file_metadata(snapshot / file.name).parameter_count
+                return _parameters(parse_local_safetensors_file_metadata(snapshot / file.name).parameter_count)
             self._require_network(repository)
-            return api.parse_safetensors_file_metadata(
-                repository.repo_id, file.name, revision=repository.commit
-            ).parameter_count
+            found = api.parse_safetensors_file_metadata(repository.repo_id, file.name, revision=repository.commit)
+            return _parameters(found.parameter_count)
 
         with ThreadPoolExecutor(max_workers=8) as pool:
-            return _total(pool.map(count, repository.weights))
+            counted = pool.map(count, repository.weights)
+            return {file.name: one for file, one in zip(repository.weights, counted, strict=True)}
 
     def _require_network(self, repository: Repository) -> None:
         if self.offline:
@@ -289,14 +307,19 @@ class Hub:
         name = next((name for name in CONFIGURATIONS if name in names), None)
         if name is None:
             return {}
+        return self._read(repository.repo_id, repository.commit, name)
+
+    def _read(self, repo_id: str, commit: str, name: str) -> Mapping[str, Any]:
+        """Return a small JSON file of a repository."""
         path = self._api.hf_hub_download(
-            repository.repo_id,
-            name,
-            revision=repository.commit,
-            cache_dir=self.cache,
-            local_files_only=self.offline,
+            repo_id, name, revision=commit, cache_dir=self.cache, local_files_only=self.offline
         )
         return read_object(Path(path))
+
+
+def _parameters(counted: Mapping[Any, int]) -> Counter[str]:
+    """Leave out tables of positions and masks."""
+    return Counter({dtype: count for dtype, count in counted.items() if dtype not in INDEX_TYPES})
 
 
 def _total(counts: Iterable[Mapping[Any, int]]) -> Counter[str]:

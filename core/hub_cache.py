@@ -13,8 +13,8 @@ from typing import Any
 from core.errors import NotAModel
 from core.repository import COMMIT, RepoFile, valid_sha256
 
-CONFIGURATIONS = ("config.json", "adapter_config.json", "model_index.json")
-"""Where a model describes itself: a transformers model, an adapter, a diffusers pipeline."""
+CONFIGURATIONS = ("model_index.json", "config.json", "adapter_config.json")
+"""Where a model describes itself: a diffusers pipeline, a transformers model, an adapter."""
 
 
 @dataclass(frozen=True)

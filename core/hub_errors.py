@@ -30,6 +30,8 @@ class Place:
     repo_id: str
     revision: str
     endpoint: str
+    adapter: bool = False
+    """What is wanted is one file to lay over a model."""
 
     @property
     def values(self) -> dict[str, str]:

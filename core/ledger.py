@@ -29,6 +29,8 @@ class ModelKey:
     dtype: str
     quantisation: str
     attention: str
+    remedies: tuple[str, ...] = ()
+    """How a pipeline's VAE decodes and where its weights lie meanwhile: who forces these gets a model that does so."""
 
     @classmethod
     def of(cls, spec: ModelSpec, files: ModelFiles, facts: ModelFacts, placement: Placement) -> ModelKey:
@@ -42,6 +44,7 @@ class ModelKey:
             dtype=placement.dtype,
             quantisation=placement.quantisation,
             attention=placement.attention,
+            remedies=placement.remedies,
         )
 
     @property
@@ -101,14 +104,22 @@ class Entry:
     @property
     def as_idle(self) -> Idle:
         """What the planner must know of it."""
-        return Idle(self.key.id, self.key.name, self.key.device, self.measured_bytes)
+        offloaded = self.loaded.placement.offload != "none"
+        return Idle(self.key.id, self.key.name, "cpu" if offloaded else self.key.device, self.measured_bytes)
 
     def bytes_for(self, working: int | Needs) -> int:
         """Return what a use takes beside the weights, where and how this model runs; 0 = the rule of thumb."""
         if not callable(working) and working:
             return working
         kind, _, index = self.key.device.partition(":")
-        way = Way(Device(cast("Kind", kind), int(index or 0), kind, 0, 0), self.key.dtype, self.key.attention)
+        placement = self.loaded.placement
+        way = Way(
+            Device(cast("Kind", kind), int(index or 0), kind, 0, 0),
+            self.key.dtype,
+            self.key.attention,
+            placement.vae_slicing,
+            placement.vae_tiling,
+        )
         return working_bytes(self.facts, working(self.facts) if callable(working) else Working(), way)
 
     @property

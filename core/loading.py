@@ -14,7 +14,7 @@ from core.errors import NotAModel
 from core.events import CancelToken
 from core.model_files import Finder, ModelFiles, Preview, Report
 from core.model_folder import DIFFUSERS_FORMS, read_config, starter_base_folder
-from core.pipelines import attention_of, load_network, load_pipeline, networks_of
+from core.pipelines import attention_of, is_pipeline, load_network, load_pipeline, networks_of
 from core.placement import ModelFacts, Placement
 from core.provenance import MIXED, Provenance
 from core.weights import auto_class_name, first_line, labels_of_adapter, load_weights
@@ -47,8 +47,9 @@ class LoadedModel:
     placement: Placement
     model: Any
     tokenizer: Any
+    """What prepares the input: a tokenizer (of a pipeline, the first), or an image processor; None for a ControlNet."""
     max_length: int
-    """Longest input in tokens, special tokens included."""
+    """Longest input in tokens, special tokens included; 0 where no text is read."""
     load_seconds: float
     fallbacks: tuple[str, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -84,7 +85,9 @@ class LoadedModel:
 
     @property
     def held(self) -> Any:
-        """The network that holds most of the bytes: once it is gone, the memory is."""
+        """What holds the bytes, of a pipeline its largest network: once it is gone, the memory is."""
+        if not is_pipeline(self.model):
+            return self.model
         return max(networks_of(self.model).values(), key=lambda one: sum(map(_bytes_of, one.parameters())))
 
     @property
@@ -127,8 +130,9 @@ class Loader(Finder):
         started = time.perf_counter()
         with quiet_loading():
             config = _config(files)
-            tokenizer = _tokenizer(spec, files)
-            if config.pad_token_id is None:  # as GPT-2's: a batch of several texts needs one
+            sees = form == "vision-model"
+            tokenizer = _image_processor(spec, files) if sees else _tokenizer(spec, files)
+            if not sees and config.pad_token_id is None:  # as GPT-2's: a batch of several texts needs one
                 config.pad_token_id = tokenizer.pad_token_id
             model, fallbacks = load_weights(spec, files, placement, config)
         return LoadedModel(
@@ -137,7 +141,7 @@ class Loader(Finder):
             placement=placement,
             model=model.eval(),
             tokenizer=tokenizer,
-            max_length=longest_input(tokenizer, config),
+            max_length=0 if sees else longest_input(tokenizer, config),
             load_seconds=time.perf_counter() - started,
             fallbacks=fallbacks,
         )
@@ -188,6 +192,16 @@ def _tokenizer(spec: ModelSpec, files: ModelFiles) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
+
+
+def _image_processor(spec: ModelSpec, files: ModelFiles) -> Any:
+    """Read how a model wants its pictures; PIL and NumPy do it, torchvision is not needed."""
+    import transformers
+
+    try:
+        return transformers.AutoImageProcessor.from_pretrained(files.folder, local_files_only=True, backend="pil")
+    except Exception as problem:  # whatever foreign files provoke
+        raise NotAModel("error.image_processor_unusable", name=spec.name, reason=first_line(problem)) from problem
 
 
 def longest_input(tokenizer: Any, config: Any) -> int:

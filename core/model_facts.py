@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 ModelKind = Literal["encoder", "decoder", "encoder-decoder", "diffusion"]
 
 IN_TRANSFORMERS = ("sdpa", "flash_attention_2", "eager", "sliced")
 IN_UNETS = ("sdpa", "eager", "sliced")
-IN_DIFFUSION_TRANSFORMERS = ("sdpa", "eager")
-"""Their attention processors have no sliced form."""
+IN_DIFFUSION_TRANSFORMERS = ("sdpa",)
+"""Their attention processors are written for SDPA: there is neither a sliced nor an eager form."""
 
 BYTES_PER_NUMBER = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
 HALF = ("float16", "bfloat16")
+UNET_MAPS, TRANSFORMER_STATES, VAE_MAPS = 24, 30, 3
+"""How many maps, or hidden states, `image_working` takes to be held at once."""
+
+
+@dataclass(frozen=True)
+class PictureShape:
+    """The layout of a latent diffusion model, in numbers; Stable Diffusion 1's where nothing is said."""
+
+    side: int = 64
+    """Latents a side, of the size it was trained on."""
+    factor: int = 8
+    """Pixels a side that one latent stands for."""
+    channels: int = 320
+    """Maps of the denoiser at its widest resolution; for a transformer, its hidden size."""
+    patch: int = 1
+    """Latents a side that are one position of the attention, where it is finest."""
+    heads: int = 8
+    """Attention heads there."""
+    convolutional: bool = True
+    """False for a transformer, which has no skip connections."""
+    vae_channels: int = 256
+    """Maps of the decoder's last block, at full resolution."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,8 @@ class ModelFacts:
     largest_component_parameters: int = 0
     """Diffusion: the largest of denoiser, text encoders and VAE; what model offload keeps on the GPU."""
     vae: bool = False
+    picture: PictureShape = PictureShape()
+    """Diffusion: what the memory of one picture follows from."""
     bf16_agrees: bool | None = None
     """Its outputs in bfloat16 were compared with float32 and agree (None = nobody compared)."""
 
@@ -90,8 +114,15 @@ Needs = Callable[[ModelFacts], Working]
 """What one use of a model will hold beside its weights, once the model is known."""
 
 
+def to_plan(facts: ModelFacts, working: int | Needs) -> int | Working:
+    """Return what the planner must keep free beside the weights; a model is placed once, for larger uses, too."""
+    return replace(working(facts), at_least_usual=True) if callable(working) else working
+
+
 def facts_from_config(config: Mapping[str, Any], parameters: int = 0, stored_bytes: int = 0) -> ModelFacts:
-    """Read a transformers config.json or a diffusers model_index.json."""
+    """Read a transformers config.json, a ControlNet's, or a diffusers model_index.json."""
+    if config.get("_class_name") == "ControlNetModel":
+        return ModelFacts(parameters, stored_bytes, attention=IN_UNETS, picture=_unet_shape(PictureShape(), config))
     if "_class_name" in config or "_diffusers_version" in config:
         return _diffusion_facts(config, parameters, stored_bytes)
     inner = _language_part(config)
@@ -122,21 +153,101 @@ def text_working(facts: ModelFacts, batch: int, tokens: int) -> Working:
     )
 
 
-def image_working(width: int, height: int, images: int = 1, *, guided: bool = True, heads: int = 8) -> Working:
-    """Estimate latent diffusion at (height, width) pixels, after Stable Diffusion's published layout.
+def image_working(
+    width: int,
+    height: int,
+    images: int = 1,
+    *,
+    guided: bool = True,
+    shape: PictureShape = PictureShape(),
+) -> Working:
+    """Estimate latent diffusion of `images` pictures at (height, width) pixels; 0 = the size it was trained on.
 
-    Latents are an eighth of the image per side; the UNet's widest resolution holds 320 channels, about 24 such maps at
-    once (skip connections and convolution buffers); its attention sees every latent position. The VAE's last block
-    holds three maps of 256 channels at full resolution. Guidance doubles the UNet's batch. A VAE tile is 512 x 512.
+    A UNet holds about UNET_MAPS maps of its widest resolution at once (skip connections, the feed-forward's eight-fold
+    width, buffers of convolutions); a transformer TRANSFORMER_STATES hidden states a position. The finest attention
+    sees every position. The VAE's last block holds three maps at full resolution. Guidance doubles the denoiser's
+    batch. A VAE tile is 64 x 64 latents, as diffusers cuts it.
     """
-    batch, positions = images * (2 if guided else 1), (width // 8) * (height // 8)
+    width, height = width or shape.side * shape.factor, height or shape.side * shape.factor
+    batch, latents = images * (2 if guided else 1), -(-width // shape.factor) * -(-height // shape.factor)
+    positions = -(-latents // shape.patch**2)
+    held = latents * UNET_MAPS if shape.convolutional else positions * TRANSFORMER_STATES
     return Working(
-        forward_values=batch * positions * 320 * 24,
-        attention_values=batch * heads * positions * positions,
-        vae_values=images * width * height * 256 * 3,
+        forward_values=batch * held * shape.channels,
+        attention_values=batch * shape.heads * positions * positions,
+        vae_values=images * width * height * shape.vae_channels * VAE_MAPS,
         images=images,
-        vae_tile_share=min(1.0, 512 * 512 / (width * height)),
+        vae_tile_share=min(1.0, 64 * 64 / latents),
     )
+
+
+def picture_needs(width: int = 0, height: int = 0, images: int = 1, *, guided: bool = True) -> Needs:
+    """Return what drawing `images` pictures at once needs beside the weights, as it follows from the model's facts."""
+
+    def needs(facts: ModelFacts) -> Working:
+        return image_working(width, height, images, guided=guided, shape=facts.picture)
+
+    return needs
+
+
+def facts_of_pipeline(
+    index: Mapping[str, Any],
+    parameters: Mapping[str, int],
+    configs: Mapping[str, Mapping[str, Any]],
+    stored_bytes: int = 0,
+) -> ModelFacts:
+    """Read a model_index.json, how many parameters each of its components has, and their configurations."""
+    facts = _diffusion_facts(index, sum(parameters.values()), stored_bytes)
+    return replace(
+        facts,
+        largest_component_parameters=max(parameters.values(), default=0),
+        picture=_shape(configs),
+    )
+
+
+def _shape(configs: Mapping[str, Mapping[str, Any]]) -> PictureShape:
+    """Return the layout that a denoiser's and a VAE's configuration tell; what they do not tell stays usual."""
+    vae, unet, transformer = (configs.get(name, {}) for name in ("vae", "unet", "transformer"))
+    widths = [int(width) for width in vae.get("block_out_channels", ())]
+    usual = PictureShape()
+    shape = replace(
+        usual,
+        factor=2 ** (len(widths) - 1) if widths else usual.factor,
+        vae_channels=(widths[1] if len(widths) > 1 else widths[0]) if widths else usual.vae_channels,
+    )
+    return _transformer_shape(shape, transformer) if transformer and not unet else _unet_shape(shape, unet)
+
+
+def _unet_shape(shape: PictureShape, unet: Mapping[str, Any]) -> PictureShape:
+    widths = unet.get("block_out_channels") or (shape.channels,)
+    attending = ["Attn" in str(kind) for kind in unet.get("down_block_types", ())]
+    finest = attending.index(True) if True in attending else 0
+    heads = unet.get("num_attention_heads") or unet.get("attention_head_dim") or shape.heads
+    return replace(
+        shape,
+        side=_side(unet.get("sample_size"), shape.side),
+        channels=int(widths[0]),
+        patch=2**finest,
+        heads=int(heads[min(finest, len(heads) - 1)] if isinstance(heads, list | tuple) else heads),
+    )
+
+
+def _transformer_shape(shape: PictureShape, transformer: Mapping[str, Any]) -> PictureShape:
+    heads = _first(transformer, "num_attention_heads") or shape.heads
+    packed = "axes_dims_rope" in transformer and transformer.get("patch_size") == 1  # Flux packs 2 x 2 latents
+    return replace(
+        shape,
+        side=_side(transformer.get("sample_size"), 128),
+        channels=heads * (_first(transformer, "attention_head_dim") or 64),
+        patch=2 if packed else _first(transformer, "patch_size") or 2,
+        heads=heads,
+        convolutional=False,
+    )
+
+
+def _side(size: Any, usual: int) -> int:
+    """Return latents a side; the longer of two."""
+    return int(max(size)) if isinstance(size, list | tuple) else int(size or usual)
 
 
 def _diffusion_facts(index: Mapping[str, Any], parameters: int, stored_bytes: int) -> ModelFacts:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from core.adapter_files import choose_adapter_file
 from core.catalogue import (
     STARTER_BASE,
     Catalogue,
     ModelSpec,
     Source,
+    find_task,
     split_revision,
     starter_folder,
     starter_metrics,
 )
-from core.errors import NotAModel, UnsafeWeights
+from core.errors import NotAModel, UnsafeWeights, WrongTask
 from core.events import CancelToken, Progress
+from core.model_facts import facts_of_pipeline
 from core.model_folder import (
     check_task,
     describe,
@@ -35,10 +39,10 @@ from core.model_folder import (
 from core.pipeline_files import INDEX, PipelineFiles
 from core.placement import ModelFacts, facts_from_config
 from core.repository import Repository, choose_weights, require_weights
-from core.safetensors_header import count_parameters
+from core.safetensors_header import count_parameters, read_header
 
 if TYPE_CHECKING:
-    from core.hub import Hub
+    from core.hub import Hub, HubFacts
 
 Report = Callable[[Progress], None]
 MOST_LAYERS = 4
@@ -60,12 +64,16 @@ class ModelFiles:
     adapters: tuple[Path, ...] = ()
     adapter_label: str | None = None
     base_label: str | None = None
+    adapter_file: Path | None = None
+    """The one file that matters where an adapter was asked for alone, to be laid over another model."""
     watched: tuple[tuple[Path, str], ...] = ()
     """Local folders and the digests they had: somebody may write another model there."""
 
     @property
     def weights(self) -> list[Path]:
         """The safetensors files of the base that loading reads."""
+        if self.adapter_file:
+            return [self.adapter_file]
         found = self.pipeline.weights if self.pipeline else choose_weights(listed(self.folder))
         return [self.folder / file.name for file in found]
 
@@ -120,12 +128,16 @@ class Finder:
     def locate(self, spec: ModelSpec, report: Report | None = None, cancel: CancelToken | None = None) -> ModelFiles:
         """Find the files of `spec`, downloading what is missing; raises HubError or ModelError."""
         _require_files(spec)
-        files = self._locate(spec, _Search(report, cancel))
+        search = _Search(report, cancel)
+        if find_task(spec.task).form == "adapter":
+            return self._locate_adapter(spec, search)
+        files = self._locate(spec, search)
         check_task(describe(files.config_folder), spec, files.head_from)
         return files
 
     def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
         """Return the planner's facts from config.json and the safetensors headers; loads no weights."""
+        _require_model(spec)
         facts = _facts(files)
         if spec.source is Source.STARTER:
             return replace(facts, bf16_agrees=starter_metrics(spec.name).get("bf16_agrees"))
@@ -134,6 +146,7 @@ class Finder:
     def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:
         """Return what is known before the weights are here; of a Hub model only small files are read."""
         _require_files(spec)
+        _require_model(spec)
         return self._preview(spec, _Search(cancel=cancel))
 
     def _locate(self, spec: ModelSpec, search: _Search) -> ModelFiles:
@@ -148,6 +161,18 @@ class Finder:
             name, revision = split_revision(adapter)
             files = _with_adapter(files, self._download(name, revision, None, search), name)
         return files
+
+    def _locate_adapter(self, spec: ModelSpec, search: _Search) -> ModelFiles:
+        """Find one safetensors file; its header is read, so that a damaged one is told here."""
+        if spec.source is Source.HUB:
+            repository = self._hub.look_up(spec.name, spec.revision, search.cancel, adapter=True)
+            folder = self._hub.download(repository, progress=search.report, cancel=search.cancel)
+            path, revision = folder / repository.weights[0].name, repository.commit
+        else:
+            path = _adapter_in(starter_folder(spec.name) if spec.source is Source.STARTER else Path(spec.name))
+            revision = sha256_of(path)[:12]
+        read_header(path)
+        return ModelFiles(path.parent, path.parent, revision, adapter_file=path)
 
     def _locate_starter(self, name: str, search: _Search) -> ModelFiles:
         folder = starter_folder(name)
@@ -226,8 +251,7 @@ class Finder:
             return replace(base, revision=repository.commit, download_bytes=base.download_bytes + download)
         if not adapters:
             check_task(known.config, spec)
-        facts = facts_from_config(known.config, known.parameters, known.weight_bytes)
-        return Preview(facts, repository.commit, download)
+        return Preview(_facts_on_hub(known), repository.commit, download)
 
     def _preview_base(self, description: Mapping[str, Any], name: str, search: _Search) -> Preview:
         base = self._base_of(description)
@@ -247,10 +271,41 @@ def _require_files(spec: ModelSpec) -> None:
         raise NotAModel("error.remote_has_no_files", name=spec.name)
 
 
+def _require_model(spec: ModelSpec) -> None:
+    """Refuse what is no model on its own but is laid over one."""
+    if find_task(spec.task).form == "adapter":
+        raise WrongTask("error.adapter_alone", name=spec.name, task=spec.task)
+
+
+def _adapter_in(place: Path) -> Path:
+    """Return the adapter's file: the path itself, or the one in that folder."""
+    return place if place.is_file() else place / choose_adapter_file(listed(place), place.name).name
+
+
 def _facts(files: ModelFiles) -> ModelFacts:
+    if files.pipeline:
+        return _facts_of_pipeline(files.folder, files.pipeline)
     weights = files.weights
     parameters, size = count_parameters(weights), sum(path.stat().st_size for path in weights)
     return facts_from_config(describe(files.config_folder), parameters, size)
+
+
+def _facts_of_pipeline(folder: Path, parts: PipelineFiles) -> ModelFacts:
+    names = dict.fromkeys(str(PurePosixPath(file.name).parent) for file in parts.weights)
+    counted = {one: count_parameters(folder / file.name for file in parts.weights_of(one)) for one in names}
+    configs = {one: read_config(folder / one) for one in names}
+    return facts_of_pipeline(
+        read_config(folder, INDEX), counted, configs, sum(file.size_bytes for file in parts.weights)
+    )
+
+
+def _facts_on_hub(known: HubFacts) -> ModelFacts:
+    if not known.components:
+        return facts_from_config(known.config, known.parameters, known.weight_bytes)
+    counted: Counter[str] = Counter()
+    for name, count in known.parameters_by_file.items():
+        counted[str(PurePosixPath(name).parent)] += count
+    return facts_of_pipeline(known.config, counted, known.components, known.weight_bytes)
 
 
 def _with_digest(files: ModelFiles) -> ModelFiles:

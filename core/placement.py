@@ -48,6 +48,12 @@ class Placement:
     parts: tuple[Part, ...] = ()
     reasons: tuple[Sentence, ...] = ()
 
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """What of a pipeline is done for its memory's sake, beside attention: ("vae_tiling", "model offload")."""
+        vae = tuple(name for name in ("vae_slicing", "vae_tiling") if getattr(self, name))
+        return vae if self.offload == "none" else (*vae, f"{self.offload} offload")
+
 
 def plan(
     facts: ModelFacts,

@@ -20,7 +20,7 @@ from core.hardware import Watch, used_bytes
 from core.ledger import Entry, Freed, ModelKey, Resident
 from core.loading import LoadedModel, ModelFiles, ModelLoader, Report
 from core.memory import ran_out
-from core.model_facts import Needs, Working
+from core.model_facts import Needs, Working, to_plan
 from core.placement import ModelFacts, Placement, Wish
 from core.promises import Promises
 from core.shelf import ModelShelf
@@ -39,10 +39,6 @@ class _Request:
     working: int | Needs
     cancel: CancelToken
     report: Report | None
-
-    def to_plan(self, facts: ModelFacts) -> int | Working:
-        """Return what the planner must keep free beside the weights; a model is placed once, for larger uses, too."""
-        return replace(self.working(facts), at_least_usual=True) if callable(self.working) else self.working
 
     def tell(self, phase: str) -> None:
         """Say what goes on, where nobody knows how long it takes."""
@@ -94,6 +90,10 @@ class Registry:
         with self._lent(entry) as model:
             yield model
 
+    def fetch(self, spec: ModelSpec, report: Report | None = None, cancel: CancelToken | None = None) -> ModelFiles:
+        """Bring the files of `spec` here and load nothing (an adapter's is `weights[0]`); raises what `borrow` does."""
+        return self._loader.locate(spec, report, cancel)
+
     @contextmanager
     def promise(self, model: LoadedModel, needed: int, cancel: CancelToken | None = None) -> Iterator[None]:
         """Keep `needed` bytes beside a borrowed model until the block ends, whatever others compute meanwhile.
@@ -128,9 +128,10 @@ class Registry:
         """Return the machine with its free memory as it is now."""
         return self._probe()
 
-    def forecast(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Forecast:
-        """Return what borrowing `spec` would do, without loading or downloading weights."""
-        return forecast(self._loader.preview(spec, cancel), spec.wish, self._situation())
+    def forecast(self, spec: ModelSpec, cancel: CancelToken | None = None, working: int | Needs = 0) -> Forecast:
+        """Return what borrowing `spec` for a use would do (see `borrow`), without loading or downloading weights."""
+        preview = self._loader.preview(spec, cancel)
+        return forecast(preview, spec.wish, self._situation(), to_plan(preview.facts, working))
 
     def release(self, resident_id: str) -> Freed:
         """Unload one idle model; raises UnknownName if it is not here, Busy while it is used or its memory is held."""
@@ -246,7 +247,7 @@ class Registry:
 
     def _load_here(self, request: _Request, files: ModelFiles, facts: ModelFacts) -> LoadedModel:
         """Load where there is room; if memory runs out against the plan, let idle neighbours go, once, and say so."""
-        spec, working = request.spec, request.to_plan(facts)
+        spec, working = request.spec, to_plan(facts, request.working)
         placement = self._make_room(spec, facts, working)
         try:
             return self._try_to_load(spec, files, placement)

@@ -61,11 +61,14 @@ class Repository:
     """True if the Hub was not reached and this is what the cache knows: no tag, no licence."""
     converted: bool = False
     """True if main has only pickles and this is the Hub's own conversion of them, a pull request."""
+    companions: tuple[RepoFile, ...] | None = None
+    """The small files beside the weights that loading reads; None = whatever `choose_companions` finds."""
 
     @property
     def needed(self) -> tuple[RepoFile, ...]:
         """Every file that loading reads: configuration, tokenizer and vocabulary first, weights last."""
-        return (*choose_companions(self.files), *self.weights)
+        companions = choose_companions(self.files) if self.companions is None else self.companions
+        return (*companions, *self.weights)
 
     @property
     def size_bytes(self) -> int:

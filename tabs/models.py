@@ -104,17 +104,18 @@ def _build_plan(atelier: Atelier) -> None:
         return _show_plan(atelier.registry.forecast(spec, visit.cancel), visit)
 
     gr.Markdown(word("plan.title"))
-    first = next(iter(TASKS))
+    tasks = [name for name, task in TASKS.items() if task.form != "adapter"]
+    first = tasks[0]
     with gr.Row():
         model = gr.Dropdown(
             choices=model_choices(first),
-            value=TASKS[first].starter,
+            value=TASKS[first].default,
             allow_custom_value=True,
             label=word("field.model"),
             info=word("field.model.info"),
             elem_id="model_plan-model",
         )
-        task = gr.Dropdown(choices=list(TASKS), value=first, label=word("field.task"), elem_id="model_plan-task")
+        task = gr.Dropdown(choices=tasks, value=first, label=word("field.task"), elem_id="model_plan-task")
     with gr.Row():
         wishes = {name: control(ModelOptions, name) for name in WISHES}
     run = gr.Button(word("plan.run"), elem_id="model_plan-run")
@@ -236,6 +237,8 @@ def _show_diagnosis(found: Diagnosis, visit: Visit) -> tuple[str, Any, Any]:
 
 
 def _readable(value: Any) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, float):
         return f"{value * 1000:.2f} ms"
     if isinstance(value, tuple | list):

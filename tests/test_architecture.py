@@ -39,7 +39,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
             *("core.model_facts", "core.prediction", "core.choices", "core.remedies", "core.placement"),
             *("core.repository", "core.downloads", "core.hub*", "core.safetensors_header", "core.attention"),
-            "core.pipeline_files",
+            *("core.pipeline_files", "core.adapter_files"),
             *("core.conversion", "core.remote*", "core.tables"),
         ),
     ),
@@ -88,6 +88,7 @@ SKILLS = ("core.tasks", "core.snippets", "core.imaging", "core.training", "core.
 
 SKILLS_MAY_IMPORT = {
     ("core.snippets", "core.tasks"): "the code of a result is written from the task's own settings and defaults",
+    ("core.snippets", "core.imaging"): "the code of a picture, too, and from the numbers of its conditions",
     ("core.evaluation", "core.tasks"): "what is evaluated is what the page runs",
 }
 

@@ -33,7 +33,7 @@ def tiny_pipeline(family: str) -> Path:
 
 @cache
 def tiny_controlnet(family: str = "sd") -> Path:
-    """Return the folder of a ControlNet for `tiny_pipeline(family)` ("sd" or "sdxl"); its hints really change pictures."""
+    """Return the folder of a ControlNet for `tiny_pipeline(family)` ("sd", "sdxl"); its hints change pictures."""
     import diffusers
 
     unet = diffusers.UNet2DConditionModel.from_pretrained(tiny_pipeline(family) / "unet")
@@ -43,6 +43,88 @@ def tiny_controlnet(family: str = "sd") -> Path:
             if "controlnet_" in name or "conv_out" in name:  # zero at birth, so that training begins with no effect
                 parameter.data.normal_(std=0.2)
     return _saved(network, _root() / f"{family}-controlnet")
+
+
+@cache
+def tiny_lora(family: str = "sd", strength: float = 0.5) -> Path:
+    """Return the folder of a LoRA for `tiny_pipeline(family)`, as diffusers saves it."""
+    import diffusers
+    import peft
+    from peft.utils import get_peft_model_state_dict
+
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(tiny_pipeline(family))
+    name = "unet" if hasattr(pipeline, "unet") else "transformer"
+    denoiser = getattr(pipeline, name)
+    with _seeded(12):
+        denoiser.add_adapter(peft.LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v"]))
+        for key, parameter in denoiser.named_parameters():
+            if "lora_B" in key:  # zero at birth
+                parameter.data.normal_(std=strength)
+    folder = _root() / f"{family}-lora-{strength}"
+    pipeline.save_lora_weights(folder, **{f"{name}_lora_layers": get_peft_model_state_dict(denoiser)})
+    return folder
+
+
+@cache
+def tiny_inversion(token: str = "<toy>", vectors: int = 1) -> Path:  # noqa: S107 a word of a prompt
+    """Return the folder of a textual inversion for the first text encoder of any family: learned_embeds.safetensors."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder = _root() / f"inversion-{vectors}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _seeded(13):
+        save_file({token: torch.randn(vectors, WIDTH).squeeze(0)}, folder / "learned_embeds.safetensors")
+    return folder
+
+
+@cache
+def tiny_depth() -> Path:
+    """Return the folder of a depth estimator (DPT, 32 x 32 pixels) with its image processor."""
+    import transformers
+
+    config = transformers.DPTConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=32,
+        patch_size=8,
+        backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[8, 8, 16, 16],
+        fusion_hidden_size=16,
+        reassemble_factors=[4, 2, 1, 0.5],
+        is_hybrid=False,
+    )
+    folder = _root() / "depth"
+    with _seeded(14):
+        _saved(transformers.DPTForDepthEstimation(config).eval(), folder)
+    transformers.DPTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+@cache
+def tiny_pose() -> Path:
+    """Return the folder of a keypoint detector (ViTPose, 17 keypoints) with its image processor."""
+    import transformers
+
+    config = transformers.VitPoseConfig(
+        backbone_config=transformers.VitPoseBackboneConfig(
+            image_size=[64, 48],
+            patch_size=[16, 16],
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            out_indices=[2],
+            out_features=["stage2"],
+        ),
+        num_labels=17,
+    )
+    folder = _root() / "pose"
+    with _seeded(15):
+        _saved(transformers.VitPoseForPoseEstimation(config).eval(), folder)
+    transformers.VitPoseImageProcessorPil(size={"height": 64, "width": 48}).save_pretrained(folder)
+    return folder
 
 
 def write_pipeline(family: str, folder: Path, seed: int = 0) -> Path:
