@@ -13,6 +13,7 @@ from core.provenance import Provenance
 from core.settings import PROJECT
 from core.weights import head_of_adapters, labels_of_adapter
 
+STARTER = "starter/"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -69,6 +70,13 @@ def origin_of(model: str, provenance: Provenance) -> Origin:
         adapters = (*own, *_places(typed, commits[1:]))
         return _on_base_of_adapter(adapters, provenance.revision)
     return _with_heads(Origin(named, _places(typed, commits)))
+
+
+def place_of(name: str, revision: str) -> Place:
+    """Return where a model that stands alone came from: a starter's folder, a repository at its commit, or a folder."""
+    if name.startswith(STARTER):
+        return Place(f"assets/starters/{name.removeprefix(STARTER)}")
+    return Place(*_at_commit(name, revision))
 
 
 def _starter(provenance: Provenance, *, adapted: bool) -> Origin:

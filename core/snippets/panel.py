@@ -33,7 +33,7 @@ def snippets_markdown(
     return "\n\n".join(blocks)
 
 
-def given(task: str, settings: ModelOptions, seed: int | None = None) -> dict[str, Any]:
+def given(task: str, settings: Any, seed: int | None = None) -> dict[str, Any]:
     """Return the parameters that differ from the endpoint's defaults, the input itself first; a starter is one.
 
     `seed` is what the result was drawn with, where the settings left it to chance.
