@@ -25,8 +25,10 @@ CHROMIUM_ARGUMENTS = (
     "--no-first-run",
 )
 WIDE = {"width": 1280, "height": 900}
+OF_ENDING = ("AbortError: signal is aborted without reason",)
+"""What Gradio itself says when it ends a stream that the server has closed, but whose last byte was not read yet."""
 OF_LEAVING = (
-    "AbortError: signal is aborted without reason",
+    *OF_ENDING,
     "Connection errored out",
     "Unexpected client exception",  # it has forgotten what the last pieces of the stream belong to
 )
@@ -67,8 +69,8 @@ def opened(
 
 
 def _note_console(window: Window, message: ConsoleMessage) -> None:
-    expected = window.leaves and any(words in message.text for words in OF_LEAVING)
-    if message.type == "error" and not expected:
+    expected = OF_LEAVING if window.leaves else OF_ENDING
+    if message.type == "error" and not any(words in message.text for words in expected):
         window.problems.append(f"console: {message.text} ({message.location.get('url')})")
 
 
