@@ -16,6 +16,7 @@ from core.imaging.uploads import PAINTED
 from core.pipeline_tasks import pipeline_class
 from core.provenance import Provenance
 from core.snippets.origin import Place, file_of, place_of
+from core.snippets.picture_size import drawn_at
 from core.snippets.source import Code, call, code, literal
 
 CONDITION_FILE = "condition.png"
@@ -35,8 +36,6 @@ class PictureCode:
     size: Size
     """Width and height in pixels."""
     provenance: Provenance
-    drawn_at: Size | None = None
-    """What the model drew, where that was made as large as the picture afterwards."""
 
     @property
     def place(self) -> Place:
@@ -45,8 +44,9 @@ class PictureCode:
 
     @property
     def canvas(self) -> Size:
-        """The size that the model is asked for."""
-        return self.drawn_at or self.size
+        """The size that the model is asked for: an inpainted picture is made as large as the upload afterwards."""
+        asked = self.picture.width or self.picture.height
+        return self.size if asked or self.kind != "inpainting" else drawn_at(self.place, self.size)
 
 
 def drawing(it: PictureCode) -> list[Code]:

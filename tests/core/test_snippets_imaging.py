@@ -50,6 +50,7 @@ CASES: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("image-to-image", "flux", {"image": "wide.png", "strength": 1.0}),
     ("inpainting", "sd", {"image": "square.png", "mask": "mask.png", "mask_blur": 2}),
     ("inpainting", "sdxl", {"image": "square.png", "mask": "painted.png", "width": 64, "height": 64}),
+    ("inpainting", "sd", {"image": "wide.png", "mask": "wide-mask.png", "strength": 0.8}),
     ("controlnet", "sd", {"image": "square.png", "condition": "canny", "control_guidance_end": 0.7}),
     ("controlnet", "sdxl", {"image": "wide.png", "condition": "scribble", "controlnet_conditioning_scale": 0.5}),
     ("controlnet", "sd", {"image": "square.png", "condition": "as_is"}),
@@ -74,6 +75,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     mask = Image.new("L", (64, 64))
     ImageDraw.Draw(mask).rectangle((10, 10, 40, 40), fill=255)
     mask.save(tmp_path / "mask.png")
+    mask.resize((96, 64)).save(tmp_path / "wide-mask.png")
     painted = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     painted.paste((90, 90, 90, 255), (10, 10, 40, 40))
     painted.save(tmp_path / "painted.png")
