@@ -66,7 +66,7 @@ def train_autoencoder(
         return loss(autoencoder, seen.contiguous(memory_format=torch.channels_last), generator)
 
     facts = Training(Learner(autoencoder, lesson), schedule, folder).run()
-    normalise(autoencoder, encoded(autoencoder, emoji)[0])
+    normalise(autoencoder, encoded(autoencoder, emoji.drawings)[0])
     return autoencoder, facts
 
 
@@ -104,11 +104,11 @@ def difference(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def encoded(autoencoder: AutoencoderKL, emoji: Emoji) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the means and deviations of the emoji's latents, each (emoji, CHANNELS, side / 8, side / 8)."""
+def encoded(autoencoder: AutoencoderKL, drawings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the means and deviations of the latents of drawings (bytes), both (drawings, CHANNELS, 8, 8)."""
     found = [
         autoencoder.encode(as_values(part).to(autoencoder.device, memory_format=torch.channels_last)).latent_dist
-        for part in in_parts(emoji.drawings)
+        for part in in_parts(drawings)
     ]
     return torch.cat([one.mean for one in found]), torch.cat([one.std for one in found])
 

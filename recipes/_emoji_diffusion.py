@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,12 @@ NOISE = {
 class DenoiserShape:
     """How wide the UNet is at 8 × 8 and at 4 × 4, and where it looks at the prompt."""
 
-    widths: tuple[int, ...] = (96, 128)
+    widths: tuple[int, ...] = (80, 128)
     down: tuple[str, ...] = ("DownBlock2D", "CrossAttnDownBlock2D")
     up: tuple[str, ...] = ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D")
     middle: str | None = "UNetMidBlock2DCrossAttn"
     heads: int = 4
     groups: int = 16
-    time_width: int = 128
 
 
 def new_denoiser(shape: DenoiserShape, hidden: int, side: int, seed: int) -> UNet2DConditionModel:
@@ -63,7 +63,6 @@ def new_denoiser(shape: DenoiserShape, hidden: int, side: int, seed: int) -> UNe
         attention_head_dim=shape.heads,
         cross_attention_dim=hidden,
         norm_num_groups=shape.groups,
-        time_embedding_dim=shape.time_width,
         use_linear_projection=True,
     )
 
@@ -71,6 +70,10 @@ def new_denoiser(shape: DenoiserShape, hidden: int, side: int, seed: int) -> UNe
 def new_scheduler() -> DPMSolverMultistepScheduler:
     """Return the scheduler that is shipped: good pictures in 20 steps."""
     return DPMSolverMultistepScheduler(**NOISE, timestep_spacing="trailing", steps_offset=1)
+
+
+Denoise = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Answers noisy latents, times and text states with a velocity."""
 
 
 class ExactAttention:
@@ -165,6 +168,9 @@ def train_denoiser(
     pictures = Pictures(lessons.pictures.means.to(device), lessons.pictures.deviations.to(device))
     empty = lessons.empty.to(device)
 
+    def denoise(noisy: torch.Tensor, times: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        return denoiser(noisy, times, states).sample
+
     def lesson(generator: torch.Generator) -> torch.Tensor:
         rows = torch.randint(len(pictures.means), (schedule.batch_size,), generator=generator)
         chosen = drawn_prompts(words, rows, generator)
@@ -172,7 +178,7 @@ def train_denoiser(
         tokens = torch.where(is_empty[:, None], empty, words.tokens[rows, chosen])
         states, meaning = reader(tokens)
         wanted = words.meanings[rows, chosen]
-        off = denoising_loss(denoiser, noiser, pictures.sampled(rows, generator), states, generator)
+        off = denoising_loss(denoise, noiser, pictures.sampled(rows, generator), states, generator)
         return off + MEANING_WEIGHT * apart(meaning[~is_empty], wanted[~is_empty])
 
     facts = Training(Learner(both, lesson, slow=(reader,)), schedule, folder).run()
@@ -181,11 +187,11 @@ def train_denoiser(
 
 
 def denoising_loss(
-    denoiser: nn.Module, noiser: Noiser, latents: torch.Tensor, states: torch.Tensor, generator: torch.Generator
+    denoise: Denoise, noiser: Noiser, latents: torch.Tensor, states: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
     """Return how far a denoiser's velocity is from the true one, at times and with noise drawn by chance."""
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     times = drawn_times(len(latents), generator).to(latents.device)
     noisy, velocity, weight = noiser.mixed(latents, noise, times)
-    found = denoiser(noisy.contiguous(memory_format=torch.channels_last), times, states).sample
+    found = denoise(noisy.contiguous(memory_format=torch.channels_last), times, states)
     return (weight * (found.float() - velocity).square()).mean()

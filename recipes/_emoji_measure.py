@@ -32,7 +32,7 @@ class Asked:
     prompts: int = 100
     each: int = 5
     steps: int = 20
-    guidance: float = 4.0
+    guidance: float = 5.0
     seed: int = 20
     """Draws the names; picture k of every prompt has seed k."""
 

@@ -13,7 +13,7 @@ from recipes._run import making, recipe_module
 from recipes._scratch import LARGEST_FILE
 from recipes._train import Places
 
-NAMES = ("emoji",)
+NAMES = ("emoji", "emoji-lora", "emoji-edges")
 TRAINING = "training.json"
 
 

@@ -163,7 +163,7 @@ def train(folder: Path, work: Path, data: Path, how: Plan) -> dict[str, Any]:
     autoencoder, facts["autoencoder"] = train_autoencoder(
         emoji, read_skin_tones(data), how.autoencoder, how.teach_autoencoder, work / "autoencoder"
     )
-    pictures = Pictures(*encoded(autoencoder, emoji))
+    pictures = Pictures(*encoded(autoencoder, emoji.drawings))
     side = pictures.means.shape[-1]
     denoiser = new_denoiser(how.denoiser, how.text.hidden, side, how.teach_denoiser.seed)
     lessons = Lessons(pictures, words, token_rows(tokenizer, [""])[0])
@@ -258,7 +258,7 @@ def _sheet(rows: Sequence[tuple[str, Sequence[torch.Tensor]]], columns: int) -> 
 USAGE = (
     "from diffusers import StableDiffusionPipeline",
     'pipeline = StableDiffusionPipeline.from_pretrained("assets/starters/emoji")',
-    'pipeline("red heart", num_inference_steps=20, guidance_scale=4).images[0].save("heart.png")',
+    'pipeline("red heart", num_inference_steps=20, guidance_scale=5).images[0].save("heart.png")',
 )
 
 

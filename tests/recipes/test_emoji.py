@@ -36,7 +36,7 @@ from recipes._emoji_text import LONGEST, TextShape, Wording, narrowed, new_token
 
 NAMES = ("red heart", "blue heart", "pizza", "cat face", "grinning face", "right arrow")
 TINY_TEXT = TextShape(vocabulary=700, hidden=32, layers=1, heads=2, common_words=40, phrases=10)
-TINY_NETWORK = DenoiserShape(widths=(32, 32), heads=2, time_width=32)
+TINY_NETWORK = DenoiserShape(widths=(32, 32), heads=2)
 
 
 class PowerCutError(RuntimeError):
@@ -201,9 +201,9 @@ def test_normalised_latents_decode_to_the_same_pictures(known: Emoji) -> None:
     """Each channel gets mean 0 and deviation 1, samples get it too, and no picture changes."""
     autoencoder = new_autoencoder(Shape(widths=(8, 16), groups=4), seed=2).eval()
     before = reconstructed(autoencoder, known.drawings)
-    means, deviations = encoded(autoencoder, known)
+    means, deviations = encoded(autoencoder, known.drawings)
     normalise(autoencoder, means)
-    after, spreads = encoded(autoencoder, known)
+    after, spreads = encoded(autoencoder, known.drawings)
     assert torch.allclose(after.mean(dim=(0, 2, 3)), torch.zeros(8), atol=1e-4)
     assert torch.allclose(after.std(dim=(0, 2, 3)), torch.ones(8), atol=1e-4)
     assert torch.allclose(spreads / deviations, (1 / means.std(dim=(0, 2, 3)))[:, None, None], rtol=1e-3)
