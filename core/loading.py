@@ -14,7 +14,7 @@ from core.errors import NotAModel
 from core.events import CancelToken
 from core.model_files import Finder, ModelFiles, Preview, Report
 from core.model_folder import DIFFUSERS_FORMS, read_config, starter_base_folder
-from core.pipelines import attention_of, is_pipeline, load_network, load_pipeline, networks_of
+from core.pipelines import attention_of, load_network, load_pipeline, networks_of
 from core.placement import ModelFacts, Placement
 from core.provenance import MIXED, Provenance
 from core.weights import auto_class_name, first_line, labels_of_adapter, load_weights
@@ -84,11 +84,9 @@ class LoadedModel:
         return str(self.model.config._attn_implementation)  # noqa: SLF001 transformers offers no public reader
 
     @property
-    def held(self) -> Any:
-        """What holds the bytes, of a pipeline its largest network: once it is gone, the memory is."""
-        if not is_pipeline(self.model):
-            return self.model
-        return max(networks_of(self.model).values(), key=lambda one: sum(map(_bytes_of, one.parameters())))
+    def holders(self) -> tuple[Any, ...]:
+        """The objects that hold the bytes, of a pipeline its networks: once all are gone, the memory is."""
+        return tuple(networks_of(self.model).values())
 
     @property
     def tensor_bytes(self) -> int:
@@ -97,10 +95,6 @@ class LoadedModel:
         tensors = [tensor for one in networks for tensor in (*one.parameters(), *one.buffers())]
         storages = [tensor.untyped_storage() for tensor in tensors]
         return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-
-
-def _bytes_of(tensor: Any) -> int:
-    return int(tensor.nbytes)
 
 
 class ModelLoader(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import Busy, NotEnoughMemory, UnknownName
@@ -16,7 +17,14 @@ class Leaving:
     """An unloaded model; until nothing refers to it any more its bytes are taken, and its line stays."""
 
     line: Resident
-    model: weakref.ref[object]
+    model: Callable[[], object | None]
+    """Returns what of it is still held, like a weak reference."""
+
+
+def _any_of(holders: Sequence[object]) -> Callable[[], object | None]:
+    """Return a weak reference to several objects: it is dead when all of them are."""
+    references = [weakref.ref(one) for one in holders]
+    return lambda: next((one for reference in references if (one := reference()) is not None), None)
 
 
 class ModelShelf:
@@ -85,7 +93,7 @@ class ModelShelf:
             if entry.borrowed:
                 raise Busy("error.still_borrowed", name=entry.key.name, borrowers=entry.borrowed)
             line = replace(entry.line(None), leaving=True, reasons=(say("say.still_held"),))
-            leaving = Leaving(line, weakref.ref(entry.loaded.held))
+            leaving = Leaving(line, _any_of(entry.loaded.holders))
             self._leaving = [*self._held(), leaving]
             del self.entries[entry.key]
             return leaving

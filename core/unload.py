@@ -7,7 +7,7 @@ import gc
 import sys
 import time
 import traceback
-import weakref
+from collections.abc import Callable
 
 RECHECK_SECONDS = 0.01
 """How long a check whether a model is gone waits before it collects again."""
@@ -25,7 +25,7 @@ def return_memory_to_system() -> None:
             trim(0)
 
 
-def is_gone(model: weakref.ref[object], seconds: float) -> bool:
+def is_gone(model: Callable[[], object | None], seconds: float) -> bool:
     """Collect until the model is gone, at most `seconds`: a thread that just returned it may need a moment to leave."""
     until = time.monotonic() + seconds
     while model() is not None:
