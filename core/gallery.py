@@ -20,7 +20,7 @@ from core.job_shelf import is_job_id
 from core.job_views import JobView, Owner
 from core.job_work import disk_is_full
 from core.jobs import Jobs
-from core.recipe import NAME_FIELDS, Recipe, read_recipe
+from core.recipe import NAME_FIELDS, Recipe, names_alone, read_recipe
 from core.settings import LIMITS
 from core.words import in_bytes
 
@@ -86,7 +86,10 @@ class Gallery:
         picture = self.find(id, owner)
         recipe, asked = read_recipe(picture.path), self.jobs.view(picture.job, owner).settings
         names = {name: asked[name] for name in NAME_FIELDS if name in recipe.settings and asked.get(name)}
-        return replace(recipe, settings={**recipe.settings, **names})
+        ran = dict(recipe.provenance)
+        if "model" in names and ran.get("model") == names_alone(names["model"]):
+            ran["model"] = names["model"]
+        return replace(recipe, settings={**recipe.settings, **names}, provenance=ran)
 
     def thumbnail(self, id: str, owner: Owner = None) -> Path:  # noqa: A002
         """Return a small copy of a picture, made on the first call; where none can be made, the picture itself."""

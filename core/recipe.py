@@ -81,7 +81,7 @@ def recipe_of(
     redactor = Redactor.of(values, os.environ)
     shared = {name: _without_folder(name, value) for name, value in values.items()}
     ran = provenance.as_dict() if provenance else {}
-    ran |= {name: _names_alone(ran[name]) for name in ("model", "adapter") if ran.get(name)}
+    ran |= {name: names_alone(ran[name]) for name in ("model", "adapter") if ran.get(name)}
     return Recipe(kind, redactor.value(shared), redactor.value(to_json(ran)), labels or {}, installed_versions())
 
 
@@ -185,10 +185,11 @@ def _without_folder(name: str, value: Any) -> Any:
     """Keep an upload's own name, and of models that are folders of this machine the last part."""
     if name in FILE_FIELDS:
         return PureWindowsPath(str(value)).name  # it takes both kinds of slashes apart
-    return _names_alone(value) if name in NAME_FIELDS else value
+    return names_alone(value) if name in NAME_FIELDS else value
 
 
-def _names_alone(names: str) -> str:
+def names_alone(names: str) -> str:
+    """Return names of models without the folders of this machine in which some lie: "/home/x/sd:0.5" is "sd:0.5"."""
     parts = _BETWEEN_NAMES.split(names)
     return "".join(PureWindowsPath(part).name if _FOLDER.match(part) else part for part in parts)
 

@@ -64,7 +64,7 @@ def _network(it: PictureCode) -> tuple[list[str], str]:
     if it.kind != "controlnet":
         return [], ""
     name, _, revision = _labels(it)[-1].rpartition("@")  # the last label of the provenance is the ControlNet's
-    place = place_of(name, revision)
+    place = place_of(it.picture.controlnet.partition("@")[0] or name, revision)
     made = call("controlnet = ControlNetModel.from_pretrained", *_name(place), dtype=f"torch.{it.provenance.dtype}")
     return [made], "diffusers:ControlNetModel"
 

@@ -21,6 +21,7 @@ from core.errors import BadFile, Busy, DiskFull, InvalidInput, UnknownName
 from core.gallery import THUMBNAIL_SIDE, Gallery
 from core.imaging.text_to_image import TextToImageSettings
 from core.jobs import JobHandle, Jobs, State
+from core.provenance import Provenance
 from core.recipe import recipe_of, settings_of, write_png
 from core.settings import LIMITS, Mode, Settings
 from core.words import in_bytes
@@ -28,6 +29,7 @@ from tests.core.test_jobs import Gate, ended
 
 ADA, BO = "ada's cookie", "bo's cookie"
 ASKED = TextToImageSettings(prompt="a red heart", model="./models/emoji", seed=5)
+RAN = Provenance(ASKED.model, "0f1e2d", None, "cpu", "float32", "sdpa")
 PATIENCE = 20.0
 
 
@@ -47,7 +49,7 @@ def drawing(
     def work(job: JobHandle) -> None:
         for seed, name in enumerate(names):
             pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
-            recipe = recipe_of("text-to-image", replace(ASKED, seed=seed))
+            recipe = recipe_of("text-to-image", replace(ASKED, seed=seed), RAN)
             write_png(job.result_folder / f"{name}.png", Image.fromarray(pixels), recipe)
         (job.result_folder / "preview.jpg").write_bytes(b"a preview")
         (job.result_folder / "result.json").write_text("{}")
@@ -158,7 +160,9 @@ def test_a_malformed_id_is_an_unknown_picture(gallery: Gallery, id: object) -> N
 def test_the_recipe_names_the_models_as_they_were_chosen(gallery: Gallery) -> None:
     """In one's own gallery even a model's folder is restored, which the file itself keeps to itself."""
     picture = f"{draw(gallery, ADA, '1', '2')}-2"
-    restored = settings_of(gallery.recipe(picture, ADA), TextToImageSettings, "text-to-image")
+    recipe = gallery.recipe(picture, ADA)
+    assert recipe.provenance["model"] == ASKED.model
+    restored = settings_of(recipe, TextToImageSettings, "text-to-image")
     assert restored.settings == vars(replace(ASKED, seed=1))
     with Image.open(gallery.find(picture, ADA).path) as opened:
         assert "./models" not in str(opened.info)
