@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from core.memory import ran_out
 from core.registry import Registry
 from core.weights import first_line
 
-USUAL_LORA_NAMES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 ENCODERS = tuple(name.replace("tokenizer", "text_encoder") for name in TOKENIZERS)
 SDXL_KEYS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}
 """How files for Stable Diffusion XL name the vectors of its two text encoders."""
@@ -67,26 +67,13 @@ def laid_over(pipeline: Any, overlay: Overlay) -> Iterator[None]:
 
 def _fetch_lora(adapter: WeightedAdapter, registry: Registry, watch: Watch) -> Fetched:
     files = registry.fetch(registry.resolve(adapter.name, "lora"), watch.report, watch.cancel)
-    file = _only(files.folder, adapter.name, USUAL_LORA_NAMES)
-    return Fetched(file, f"{adapter.name}@{files.revision}:{adapter.weight:g}", adapter.weight)
+    return Fetched(files.weights[0], f"{adapter.name}@{files.revision}:{adapter.weight:g}", adapter.weight)
 
 
 def _fetch_inversion(inversion: NamedInversion, registry: Registry, watch: Watch) -> Fetched:
     files = registry.fetch(registry.resolve(inversion.name, "textual-inversion"), watch.report, watch.cancel)
-    file = _only(files.folder, inversion.name, ("learned_embeds.safetensors",))
     label = f"{inversion.name}@{files.revision}" + (f":{inversion.token}" if inversion.token else "")
-    return Fetched(file, label, token=inversion.token)
-
-
-def _only(folder: Path, name: str, usual: Sequence[str]) -> Path:
-    """Return the file by its usual name, or the only one there is; raises NotAModel where that is not clear."""
-    found = sorted(folder.glob("*.safetensors"))
-    chosen = [one for wanted in usual for one in found if one.name == wanted] or found
-    if not chosen:
-        raise NotAModel("error.adapter_without_file", name=name)
-    if len(chosen) > 1 and chosen[0].name not in usual:
-        raise NotAModel("error.adapter_many_files", name=name, files=", ".join(one.name for one in chosen[:5]))
-    return chosen[0]
+    return Fetched(files.weights[0], label, token=inversion.token)
 
 
 @contextmanager
@@ -106,7 +93,8 @@ def _with_loras(pipeline: Any, loras: Sequence[Fetched]) -> Iterator[None]:
 
 def _load_lora(pipeline: Any, place: int, lora: Fetched) -> str:
     name = f"adapter_{place}"
-    with _unfit(lora):
+    with _unfit(lora), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are meant
         pipeline.load_lora_weights(
             str(lora.file.parent),
             weight_name=lora.file.name,

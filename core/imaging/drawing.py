@@ -23,7 +23,7 @@ from core.imaging.request import Request
 from core.imaging.schedulers import AUTO, make_scheduler
 from core.imaging.stepping import Stepping
 from core.loading import LoadedModel
-from core.model_facts import ModelFacts, Needs, Working, image_working
+from core.model_facts import Needs, picture_needs
 from core.pipelines import quiet_diffusers
 from core.registry import Registry
 from core.seeds import drawn
@@ -131,16 +131,9 @@ def _make_room(request: Request, registry: Registry, short: Shortage) -> Wish:
 
 def _needs(request: Request) -> Needs:
     """Return what the largest call of the request holds beside the weights."""
-    most = max(request.runs(), key=lambda run: len(run.seeds), default=None)
     settings = request.settings
-    width, height = settings.width, settings.height
-
-    def working(_: ModelFacts) -> Working:
-        if not width or not height or most is None:
-            return Working()
-        return image_working(width, height, len(most.seeds), guided=settings.guidance_scale > 1)
-
-    return working
+    most = max((len(run.seeds) for run in request.runs()), default=1)
+    return picture_needs(settings.width, settings.height, most, guided=settings.guidance_scale > 1)
 
 
 def _slices(pipeline: Any) -> bool:

@@ -23,7 +23,7 @@ LARGEST_SEED = 2**32 - 1
 LARGEST_WEIGHT = 4.0
 
 _SEPARATOR = re.compile(r"[,，、،\n]")
-_WEIGHTED = re.compile(r"(?P<name>.+?)(?::(?P<weight>[-+]?(?:\d+\.?\d*|\.\d+)))?")
+_WEIGHTED = re.compile(r"(?P<name>[^:].*?)(?::(?P<weight>[-+]?(?:\d+\.?\d*|\.\d+)))?")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from core.imaging.options import DrawingOptions
 from core.imaging.pipelines import accepted
 from core.imaging.prompts import Prompt, guidance_arguments, prompt_notes, told
 from core.imaging.repair import Tell, careful_decoding
+from core.imaging.schedulers import learned_flow, unfit
 from core.imaging.sizes import Size, fitted, size_for
 from core.imaging.stepping import Drawing, Stepping
 from core.words import say
@@ -48,10 +49,11 @@ def paint(easel: Easel, settings: DrawingOptions, seeds: Sequence[int]) -> list[
     prompt = Prompt(settings.prompt, settings.negative_prompt, _guided(pipeline, settings), easel.overlay)
     for note in prompt_notes(pipeline, prompt):
         easel.tell(note)
-    drawing = Drawing(size, canvas.steps(settings.num_inference_steps), easel.meter, easel.give_way, easel.kept)
+    asked = settings.num_inference_steps
+    drawing = Drawing(size, asked, canvas.steps(asked), easel.meter, easel.give_way, easel.kept)
     with careful_decoding(pipeline.vae, easel.tell) if hasattr(pipeline, "vae") else nullcontext():
         if canvas.begin is not None and not drawing.steps:
-            easel.tell(say("say.no_step_of_strength", strength=canvas.strength, steps=settings.num_inference_steps))
+            easel.tell(say("say.no_step_of_strength", strength=canvas.strength, steps=asked))
             images = [_through_the_autoencoder(pipeline, fitted(canvas.begin, size))] * len(seeds)
         else:
             with easel.stepping.over(pipeline, drawing):
@@ -74,10 +76,22 @@ def _call(
         "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
         "output_type": "pil",
     }
-    answer = easel.pipeline(**accepted(easel.pipeline, arguments))
+    with _unfit_in_words(settings.scheduler, easel.pipeline):
+        answer = easel.pipeline(**accepted(easel.pipeline, arguments))
     if any(getattr(answer, "nsfw_content_detected", None) or ()):
         easel.tell(say("say.safety_checker"))
     return list(answer.images)
+
+
+@contextmanager
+def _unfit_in_words(scheduler: str, pipeline: Any) -> Iterator[None]:
+    """Turn a pipeline's complaint that the scheduler takes no noise levels of its own into a refusal."""
+    try:
+        yield
+    except ValueError as problem:
+        if "does not support custom" in str(problem):
+            raise unfit(scheduler, flow=learned_flow(pipeline.scheduler)) from problem
+        raise
 
 
 def _guided(pipeline: Any, settings: DrawingOptions) -> bool:

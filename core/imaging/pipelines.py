@@ -28,6 +28,7 @@ def fresh_pipeline(borrowed: Any, canvas: Canvas, scheduler: Any, name: str) -> 
     task gives it.
     """
     _refuse_other_inputs(borrowed, canvas.task, name)
+    _refuse_other_network(borrowed, canvas.network, name)
     pipeline = _made(borrowed, canvas, scheduler, name)
     for attribute in _OFFLOAD:
         if hasattr(borrowed, attribute):
@@ -67,6 +68,18 @@ def _refuse_other_inputs(borrowed: Any, task: str, name: str) -> None:
         return
     if unet.config.in_channels != getattr(vae.config, "latent_channels", unet.config.in_channels):
         raise WrongTask("error.wrong_task", name=name, task=task, made_for="inpainting")
+
+
+def _refuse_other_network(borrowed: Any, network: Any, name: str) -> None:
+    """Refuse a ControlNet that was made beside another kind of denoiser than this model's."""
+    if network is None:
+        return
+    unet = getattr(borrowed, "unet", None)
+    fits = unet is not None and all(
+        network.config.get(one) == unet.config.get(one) for one in ("cross_attention_dim", "addition_embed_type")
+    )
+    if not fits:
+        raise WrongTask("error.controlnet_unfit", name=name)
 
 
 def _without_hooks(network: Any) -> None:

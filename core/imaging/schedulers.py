@@ -78,11 +78,16 @@ def make_scheduler(name: str, own: Any) -> Any:
     chosen = SCHEDULERS[name]
     flow = learned_flow(own)
     if chosen.flow is not flow:
-        fitting = ", ".join((AUTO, *(one.name for one in _SCHEDULERS if one.flow is flow)))
-        raise InvalidInput("error.scheduler_unfit", name=name, names=fitting)
+        raise unfit(name, flow=flow)
     made = getattr(diffusers, chosen.diffusers_class)
     shift = {"flow_shift": own.config.get("shift", 1.0)} if "use_flow_sigmas" in chosen.options else {}
     return made.from_config(_learned(own), **chosen.options, **shift)
+
+
+def unfit(name: str, *, flow: bool) -> InvalidInput:
+    """Return the refusal of a scheduler, with the others of the kind that the model can use."""
+    names = (AUTO, *(one.name for one in _SCHEDULERS if one.flow is flow and one.name != name))
+    return InvalidInput("error.scheduler_unfit", name=name, names=", ".join(names))
 
 
 def learned_flow(scheduler: Any) -> bool:

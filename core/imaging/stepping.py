@@ -54,12 +54,13 @@ class Stepping:
             nonlocal begun, count
             answer = plain(output, timestep, sample, *rest, **options)
             count += 1
-            steps = math.ceil(count / getattr(pipeline.scheduler, "order", 1))
+            calls = _calls(pipeline.scheduler, one)
+            steps = math.ceil(count * one.steps / calls)
             one.meter.step_seconds.append(time.perf_counter() - begun)
             self._tell(steps, one)
             self._show(pipeline, one, (output, timestep, sample), count)
             self.watch.cancel.check()
-            self.decoding = steps >= one.steps
+            self.decoding = count >= calls
             one.give_way()
             begun = time.perf_counter()
             return answer
@@ -89,12 +90,21 @@ class Stepping:
             self.watch.show(image, count)
 
 
+def _calls(scheduler: Any, one: Drawing) -> int:
+    """Return how often a scheduler is called for so many steps: some take a step in two halves, or one step more."""
+    skipped = (one.asked - one.steps) * getattr(scheduler, "order", 1)
+    return max(len(scheduler.timesteps) - skipped, 1)
+
+
 @dataclass(frozen=True)
 class Drawing:
     """One call of a pipeline, as its steps see it."""
 
     size: Size
+    asked: int
+    """Steps of the schedule."""
     steps: int
+    """Those that are run: less where a picture is begun with."""
     meter: Meter
     give_way: Callable[[], None]
     kept: dict[str, Any]
