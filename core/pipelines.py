@@ -60,7 +60,7 @@ def load_network(spec: ModelSpec, files: ModelFiles, placement: Placement) -> tu
             use_safetensors=True,
             local_files_only=True,
         )
-        _attend(network, placement.attention)
+        attend(network, placement.attention)
         network.to(placement.device)
         _lay_channels_last([network], placement)
     return network, ()
@@ -122,7 +122,7 @@ def _without(parts: PipelineFiles) -> dict[str, Any]:
 
 def _place(pipeline: Any, placement: Placement) -> None:
     """Apply every choice of the planner; offload takes the components to the device itself, when they are needed."""
-    _attend(denoiser_of(pipeline), placement.attention)
+    attend(denoiser_of(pipeline), placement.attention)
     if placement.vae_slicing:
         pipeline.vae.enable_slicing()
     if placement.vae_tiling:
@@ -136,8 +136,8 @@ def _place(pipeline: Any, placement: Placement) -> None:
         pipeline.to(placement.device)
 
 
-def _attend(network: Any, attention: str) -> None:
-    """Set the attention processors; what diffusers has chosen already is SDPA's."""
+def attend(network: Any, attention: str) -> None:
+    """Give a denoiser or ControlNet this attention: eager, sliced, or sdpa, which diffusers has chosen already."""
     if attention == "eager":
         network.set_default_attn_processor()
     elif attention == "sliced":

@@ -10,12 +10,13 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from recipes._emoji_autoencoder import encoded
-from recipes._emoji_data import Emoji
+from recipes._emoji_data import Emoji, read_emoji
 from recipes._emoji_diffusion import EMPTY_SHARE, Denoise, ExactAttention, Noiser, denoising_loss
 from recipes._emoji_loop import Lesson, best_device
 from recipes._emoji_measure import load
 from recipes._emoji_prompts import prompts
 from recipes._emoji_text import token_rows
+from recipes._train import Places
 
 BASE = "emoji"
 
@@ -26,6 +27,14 @@ class Base:
 
     pipeline: StableDiffusionPipeline
     emoji: Emoji
+
+    @classmethod
+    def shipped(cls, places: Places) -> Base:
+        """Return the one among the shipped starters."""
+        folder = places.starters / BASE
+        if not folder.exists():
+            raise SystemExit(f"{folder} is not there yet: python -m recipes.emoji --data DATA")
+        return cls.of(folder, read_emoji(places.data))
 
     @classmethod
     def of(cls, folder: Path, emoji: Emoji) -> Base:

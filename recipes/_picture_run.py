@@ -33,7 +33,7 @@ def make(module: ModuleType, places: Places, steps: int = 0) -> None:
     if not made.exists():
         _appears_whole(made, lambda folder: _train_into(folder, module, places, steps))
     training = json.loads((work / TRAINING).read_text(encoding="utf-8"))
-    module.record(made, module.measure(made, places.data, work), training)
+    module.record(made, module.measure(made, places, work), training)
     refusal = module.refusal(json.loads((made / "metrics.json").read_text(encoding="utf-8"))["measurements"])
     if refusal:
         print(f"Not published: {refusal} It stays in {made}.")
@@ -61,7 +61,8 @@ def _appears_whole(folder: Path, write: Callable[[Path], None]) -> None:
 def measure_again(name: str, data: Path, starters: Path, *, write: bool) -> None:
     """Measure a shipped starter again, and write metrics.json and the card with what was found if asked to."""
     module, folder = recipe_module(name), starters / name
-    findings = module.measure(folder, data, Places(data).checkpoints / name)
+    places = Places(data, starters)
+    findings = module.measure(folder, places, places.checkpoints / name)
     if write:
         training = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["training"]
         module.record(folder, findings, training)

@@ -117,9 +117,9 @@ FULL = Plan(
     text=TextShape(),
     autoencoder=Shape(),
     denoiser=DenoiserShape(),
-    teach_text=Schedule(steps=2500, batch_size=192, learning_rate=1e-3, seed=13),
+    teach_text=Schedule(steps=1500, batch_size=192, learning_rate=1e-3, seed=13),
     teach_autoencoder=Schedule(
-        steps=8000, batch_size=16, learning_rate=1e-3, average_decay=0.998, weight_decay=0.0, seed=14
+        steps=6000, batch_size=16, learning_rate=1e-3, average_decay=0.998, weight_decay=0.0, seed=14
     ),
     teach_denoiser=Schedule(
         steps=20_000, batch_size=64, learning_rate=1e-3, warmup_steps=500, average_decay=0.9995, seed=15
@@ -211,11 +211,11 @@ def save_pipeline(
     tokenizer.backend_tokenizer.model.save(str(folder / "tokenizer"))
 
 
-def measure(folder: Path, data: Path, work: Path) -> Findings:
+def measure(folder: Path, places: Places, work: Path) -> Findings:
     """Measure a saved starter, and print what was found; the classifier is trained once, in `work`."""
     pipeline = measuring.load(folder)
     how = _plan_of(work)
-    emoji = how.known(data)
+    emoji = how.known(places.data)
     classifier = measuring.train_classifier(emoji, how.teach_classifier, work / "classifier")
     measurements, drawings = measuring.measured(pipeline, emoji, classifier, how.asked)
     for row in measurements:

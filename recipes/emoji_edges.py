@@ -14,9 +14,9 @@ from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 
 from recipes import _emoji_measure as measuring
 from recipes._card import Card, Making, as_rows, command, write_card, write_metrics
-from recipes._emoji_base import BASE, Base, exact_on_cpu, lesson
+from recipes._emoji_base import Base, exact_on_cpu, lesson
 from recipes._emoji_card import APACHE, NOTO, SHEET, as_image, save_sheet, sheet
-from recipes._emoji_data import FOLDER, as_bytes, read_emoji
+from recipes._emoji_data import FOLDER, as_bytes
 from recipes._emoji_diffusion import Denoise
 from recipes._emoji_loop import Learner, Schedule, Training, best_device
 from recipes._measure import Measurement, score
@@ -87,11 +87,7 @@ def new_network(base: Base, seed: int) -> ControlNetModel:
 def train_into(folder: Path, places: Places, steps: int) -> dict[str, Any]:
     """Train the network on the finished starter, and save it."""
     schedule = SCHEDULE.shortened(steps) if steps else SCHEDULE
-    return train(folder, places.checkpoints / RECIPE.name, _base(places.data, places.starters), schedule)
-
-
-def _base(data: Path, starters: Path) -> Base:
-    return Base.of(starters / BASE, read_emoji(data))
+    return train(folder, places.checkpoints / RECIPE.name, Base.shipped(places), schedule)
 
 
 def train(folder: Path, work: Path, base: Base, schedule: Schedule) -> dict[str, Any]:
@@ -125,9 +121,9 @@ def _led(network: ControlNetModel, *inputs: torch.Tensor) -> tuple[torch.Tensor,
     return (*downs, middle)
 
 
-def measure(folder: Path, data: Path, _: Path) -> Findings:
+def measure(folder: Path, places: Places, _: Path) -> Findings:
     """Draw without edges and with them, and print how many of them are where they were asked for."""
-    return compare(folder, _base(data, folder.parent if (folder.parent / BASE).exists() else Places(data).starters))
+    return compare(folder, Base.shipped(places))
 
 
 def compare(folder: Path, base: Base, asked: measuring.Asked = ASKED) -> Findings:

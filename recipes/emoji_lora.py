@@ -14,9 +14,9 @@ from peft.utils import get_peft_model_state_dict
 
 from recipes import _emoji_measure as measuring
 from recipes._card import Card, Making, as_rows, command, write_card, write_metrics
-from recipes._emoji_base import BASE, Base, exact_on_cpu, lesson
+from recipes._emoji_base import Base, exact_on_cpu, lesson
 from recipes._emoji_card import APACHE, NOTO, SHEET, as_image, save_sheet, sheet
-from recipes._emoji_data import FOLDER, as_values, read_emoji
+from recipes._emoji_data import FOLDER, as_values
 from recipes._emoji_diffusion import Denoise
 from recipes._emoji_loop import Learner, Schedule, Training
 from recipes._measure import Measurement, score
@@ -69,11 +69,7 @@ def in_grey(drawings: torch.Tensor) -> torch.Tensor:
 def train_into(folder: Path, places: Places, steps: int) -> dict[str, Any]:
     """Train the adapter on the finished starter, and save it in diffusers' format."""
     schedule = SCHEDULE.shortened(steps) if steps else SCHEDULE
-    return train(folder, places.checkpoints / RECIPE.name, _base(places.data, places.starters), schedule)
-
-
-def _base(data: Path, starters: Path) -> Base:
-    return Base.of(starters / BASE, read_emoji(data))
+    return train(folder, places.checkpoints / RECIPE.name, Base.shipped(places), schedule)
 
 
 def train(folder: Path, work: Path, base: Base, schedule: Schedule) -> dict[str, Any]:
@@ -95,9 +91,9 @@ def train(folder: Path, work: Path, base: Base, schedule: Schedule) -> dict[str,
     return facts | {"settings": asdict(schedule)}
 
 
-def measure(folder: Path, data: Path, _: Path) -> Findings:
+def measure(folder: Path, places: Places, _: Path) -> Findings:
     """Draw without the adapter and with it, and print how much colour is left."""
-    return compare(folder, _base(data, folder.parent if (folder.parent / BASE).exists() else Places(data).starters))
+    return compare(folder, Base.shipped(places))
 
 
 def compare(folder: Path, base: Base, asked: measuring.Asked = ASKED) -> Findings:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
 
 from bench._agreement import Tolerance, agreement
 from bench._measure import Measure, Outcome, report, table
@@ -28,7 +30,18 @@ def bench(request: pytest.FixtureRequest) -> ModuleType:
 
 def test_every_claim_has_its_runnable() -> None:
     """There is one module a claim."""
-    assert NAMES == ["cycles", "first_answer", "generation", "request", "rows", "start", "translation", "users"]
+    assert NAMES == [
+        "cycles",
+        "first_answer",
+        "generation",
+        "image_memory",
+        "images",
+        "request",
+        "rows",
+        "start",
+        "translation",
+        "users",
+    ]
 
 
 def test_a_bench_says_how_to_run_it(bench: ModuleType) -> None:
@@ -133,3 +146,44 @@ def test_every_line_of_a_bench_is_known(bench: ModuleType) -> None:
     lines = printed_lines(Path(str(bench.__file__)).read_text(encoding="utf-8"))
     assert lines
     assert not any(line.fullmatch("another name") for line in lines)
+
+
+def test_ways_of_attention_are_compared_with_full_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way gives the same output on a small UNet, and the lines compare peaks and seconds with full attention's."""
+    from diffusers import UNet2DConditionModel
+
+    memory = importlib.import_module("bench.image_memory")
+
+    def small_unet() -> UNet2DConditionModel:
+        torch.manual_seed(1)
+        return UNet2DConditionModel(
+            block_out_channels=(32, 32),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=768,
+            attention_head_dim=4,
+            norm_num_groups=8,
+        ).eval()
+
+    monkeypatch.setattr(memory, "shaped_unet", small_unet)
+    found = {way: memory.run(way, 8, 1) for way in memory.WAYS}
+    assert memory.outcome(found, {}).equal
+    full = replace(found["eager"], peak=100_000_000, seconds=(2.0, 4.0))
+    sliced = replace(found["sliced"], peak=50_000_000, seconds=(6.0,))
+    peak, step, *_ = memory.outcome({**found, "eager": full, "sliced": sliced}, {}).measures
+    assert (peak.value, peak.met, step.value) == (0.5, True, 2.0)
+    other = replace(sliced, output=tuple(value + 1 for value in sliced.output))
+    assert not memory.outcome({**found, "sliced": other}, {}).equal
+
+
+def test_pictures_of_both_sides_are_compared_place_by_place() -> None:
+    """Rates are pictures per second of the median round, and one picture that differs is enough to tell."""
+    images = importlib.import_module("bench.images")
+    white, grey = np.full((2, 2, 3), 255, np.uint8), np.full((2, 2, 3), 245, np.uint8)
+    fast, slow = (images.Round(seconds, 1.0, [white, white]) for seconds in (1.0, 2.0))
+    same = images.outcome(([fast], [slow]), ([fast], [slow]), ([1.0], [2.0]), {})
+    assert same.equal
+    assert (same.measures[0].ours, same.measures[0].plain, same.measures[0].met) == (2.0, 1.0, True)
+    assert images.difference(fast, replace(slow, pictures=[white, grey])) == 10
+    other = replace(slow, pictures=[white, grey])
+    assert not images.outcome(([fast], [other]), ([fast], [slow]), ([1.0], [2.0]), {}).equal
