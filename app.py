@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""
-    from tabs import _footer, chat, models, text  # before Gradio: the package imports it without its stub writer
+    from tabs import (  # before Gradio: the package imports it without its stub writer
+        _footer,
+        chat,
+        images,
+        models,
+        text,
+    )
     from tabs._language import header, word
 
     import gradio as gr  # isort: skip
@@ -31,7 +37,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
     with gr.Blocks(title="Atelier", delete_cache=(600, 86_400)) as page:
         gr.HTML(header(), elem_id="head")
         with gr.Tabs():
-            for tab in (text, chat, models):
+            for tab in (text, chat, images, models):
                 with gr.Tab(word(tab.TITLE), id=tab.TITLE) as opened:
                     tab.build(atelier, page, opened)
         _footer.build(atelier, page)

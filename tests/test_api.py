@@ -87,7 +87,31 @@ TASK_ENDPOINTS = {
 }
 """The field's task names, with the field's parameter names; the wishes about device and dtype follow."""
 
+DRAWING = (
+    *("prompt", "negative_prompt", "model", "num_inference_steps", "guidance_scale", "num_images_per_prompt"),
+    *("width", "height", "seed", "scheduler", "loras", "textual_inversions"),
+    *("x_axis", "x_values", "y_axis", "y_values"),
+    *("device", "dtype", "attention_slicing", "vae_slicing", "vae_tiling", "offload"),
+)
+IMAGE_ENDPOINTS = {
+    "/text_to_image": DRAWING,
+    "/image_to_image": ("image", "strength", *DRAWING),
+    "/inpainting": ("image", "mask", "strength", "mask_blur", *DRAWING),
+    "/controlnet": (
+        *("image", "condition", "controlnet", "controlnet_conditioning_scale"),
+        *("control_guidance_start", "control_guidance_end", "low_threshold", "high_threshold", "condition_model"),
+        *DRAWING,
+    ),
+}
+"""The same for pictures."""
+
 OTHER_ENDPOINTS = {
+    "/image_job": ("job",),
+    "/image_stop": ("job",),
+    "/pictures": ("first", "most"),
+    "/picture_recipe": ("file",),
+    "/picture_delete": ("picture",),
+    "/pictures_download": ("pictures",),
     "/text_batch": ("file", "column", "task", "model", "labels", "question", *LANGUAGES, *OPTIONS),
     "/text_batch_job": ("job",),
     "/text_batch_stop": ("job",),
@@ -98,12 +122,17 @@ OTHER_ENDPOINTS = {
     "/model_diagnosis": ("resident",),
     "/overview": (),
 }
-ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()}, **OTHER_ENDPOINTS}
-INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message"}
+ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()}, **IMAGE_ENDPOINTS, **OTHER_ENDPOINTS}
+INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message", "image", "mask"}
 """What nobody can guess; every other parameter has a default."""
 
 JOB_OUTPUTS = ["view", "job", "snippets", "result", "provenance"]
+PICTURE_OUTPUTS = ["gallery", *JOB_OUTPUTS]
 OUTPUTS = {
+    **dict.fromkeys((*IMAGE_ENDPOINTS, "/image_job"), PICTURE_OUTPUTS),
+    "/image_stop": ["state"],
+    "/pictures": ["gallery", "result"],
+    "/pictures_download": ["files"],
     **{name: ["view", "snippets", "result", "provenance"] for name in TASK_ENDPOINTS},
     "/text_generation": ["view", "snippets", "result", "provenance", "details"],
     "/text_batch": JOB_OUTPUTS,

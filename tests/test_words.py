@@ -15,13 +15,17 @@ from typing import Any
 import pytest
 
 from core.diagnosis import Diagnosis
+from core.imaging.controlnet import CONDITIONS
 from core.imaging.schedulers import SCHEDULERS
 from core.job_folder import State
 from core.messages import ROLES
+from core.recipe import KINDS
 from core.remedies import REMEDIES
 from core.settings import Capability, Mode
 from core.tasks.text.sampling import PRESETS
 from core.words import FOLDER, LANGUAGES
+from tabs.images._painter import WORDS
+from tabs.images.gallery import BUTTONS
 from tests.source import Module, modules
 
 SECTIONS = ("error", "reason", "say", "page")
@@ -43,6 +47,10 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "reason.{}_remedy": tuple(remedy.name for remedy in REMEDIES),
     "say.scheduler_{}": tuple(SCHEDULERS),
     "page.preset.{}": tuple(PRESETS),
+    "page.condition.{}": CONDITIONS,
+    "say.painter_{}": WORDS,
+    "page.pictures.{}": BUTTONS,
+    "say.kind_{}": tuple(kind.replace("-", "_") for kind in KINDS),
     "say.ended_{}": ("eos", "stop", "length", "cut", "stopped"),
     "page.field.{}": (),  # as many as the forms have fields: the built page knows
 }
@@ -52,6 +60,7 @@ TERMS = """
 Atelier Python curl JSON Hub HF_TOKEN HF_HUB_OFFLINE HF_ENDPOINT GPU CPU ID URL CSV API dtype sdpa eager flash float32
 float16 bfloat16 cpu cuda mps xpu top_k function_to_apply LoRA VAE safetensors token tokens FlashAttention SDPA PyTorch
 softmax sigmoid attention stride max_answer_length aggregation_strategy multi_label hypothesis_template MB GB KB
+ControlNet
 """.split()
 """Field terms that stay English in every language."""
 
