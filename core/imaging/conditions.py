@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
@@ -11,8 +12,6 @@ from core.registry import Registry
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from core.imaging.controlnet import ControlNetSettings
 
 SCRIBBLE_SIDE = 512
 """Pixels of the longer side at which a scribble's lines are found: coarse, as a hand draws them."""
@@ -42,31 +41,41 @@ RAINBOW = (
 """A colour a limb, as OpenPose draws them."""
 
 
-def condition_of(picture: Image, settings: ControlNetSettings, registry: Registry, watch: Watch) -> Image:
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for in a picture, with which model and between which thresholds."""
+
+    kind: str
+    model: str = ""
+    low_threshold: int = 100
+    high_threshold: int = 200
+
+
+def condition_of(picture: Image, sought: Sought, registry: Registry, watch: Watch) -> Image:
     """Return what of the picture leads (RGB, of its size); raises InvalidInput where nothing is found in it."""
-    return _FINDERS[settings.condition](picture, settings, registry, watch)
+    return _FINDERS[sought.kind](picture, sought, registry, watch)
 
 
-def _canny(picture: Image, settings: ControlNetSettings, *_: Any) -> Image:
+def _canny(picture: Image, sought: Sought, *_: Any) -> Image:
     """Find edges as Canny did (IEEE PAMI 8, 1986): white lines of one pixel on black."""
     import cv2
     import numpy as np
     from PIL import Image as Pillow
 
-    edges = cv2.Canny(np.asarray(picture.convert("L")), settings.low_threshold, settings.high_threshold)
+    edges = cv2.Canny(np.asarray(picture.convert("L")), sought.low_threshold, sought.high_threshold)
     if not edges.any():
-        raise InvalidInput("error.no_edges", low=settings.low_threshold, high=settings.high_threshold)
+        raise InvalidInput("error.no_edges", low=sought.low_threshold, high=sought.high_threshold)
     return Pillow.fromarray(edges).convert("RGB")
 
 
-def _scribble(picture: Image, settings: ControlNetSettings, registry: Registry, watch: Watch) -> Image:
+def _scribble(picture: Image, sought: Sought, registry: Registry, watch: Watch) -> Image:
     """Draw over the edges with a thick pen: what remains is what a hand would have drawn."""
     from PIL import Image as Pillow
     from PIL import ImageFilter
 
     small = picture.copy()
     small.thumbnail((SCRIBBLE_SIDE, SCRIBBLE_SIDE))
-    lines = _canny(small, settings, registry, watch).filter(ImageFilter.MaxFilter(SCRIBBLE_LINE))
+    lines = _canny(small, sought, registry, watch).filter(ImageFilter.MaxFilter(SCRIBBLE_LINE))
     return lines.resize(picture.size, Pillow.Resampling.NEAREST)
 
 
@@ -74,11 +83,11 @@ def _as_is(picture: Image, *_: Any) -> Image:
     return picture
 
 
-def _depth(picture: Image, settings: ControlNetSettings, registry: Registry, watch: Watch) -> Image:
+def _depth(picture: Image, sought: Sought, registry: Registry, watch: Watch) -> Image:
     """Ask a depth model: near is white, far is black."""
     from PIL import Image as Pillow
 
-    spec = registry.resolve(settings.condition_model, "depth-estimation")
+    spec = registry.resolve(sought.model, "depth-estimation")
     with registry.borrow(spec, 0, watch.cancel, watch.report) as model:
 
         def look(_: Any) -> list[Any]:
@@ -91,9 +100,9 @@ def _depth(picture: Image, settings: ControlNetSettings, registry: Registry, wat
     return Pillow.fromarray(((depth - depth.min()) / span * 255).astype("uint8")).convert("RGB")
 
 
-def _pose(picture: Image, settings: ControlNetSettings, registry: Registry, watch: Watch) -> Image:
+def _pose(picture: Image, sought: Sought, registry: Registry, watch: Watch) -> Image:
     """Ask a pose model about the whole picture: one person, drawn as a stick figure on black."""
-    spec = registry.resolve(settings.condition_model, "keypoint-detection")
+    spec = registry.resolve(sought.model, "keypoint-detection")
     with registry.borrow(spec, 0, watch.cancel, watch.report) as model:
 
         def look(_: Any) -> list[Any]:
@@ -132,7 +141,7 @@ def stick_figure(size: tuple[int, int], points: list[list[float]], scores: list[
     return figure
 
 
-_Finder = Callable[["Image", "ControlNetSettings", Registry, Watch], "Image"]
+_Finder = Callable[["Image", "Sought", Registry, Watch], "Image"]
 _FINDERS: Mapping[str, _Finder] = {
     "canny": _canny,
     "scribble": _scribble,

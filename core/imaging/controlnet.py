@@ -9,7 +9,7 @@ from core import fields
 from core.catalogue import ModelSpec
 from core.errors import InvalidInput
 from core.imaging.canvas import Canvas
-from core.imaging.conditions import condition_of
+from core.imaging.conditions import Sought, condition_of
 from core.imaging.drawing import draw
 from core.imaging.options import DrawingOptions
 from core.imaging.pictures import Drawn, Watch
@@ -72,7 +72,8 @@ def controlnet(settings: ControlNetSettings, registry: Registry, watch: Watch | 
     """
     watch = watch or Watch()
     upload = read_picture(settings.image)
-    condition = condition_of(upload.image, settings, registry, watch)
+    sought = Sought(settings.condition, settings.condition_model, settings.low_threshold, settings.high_threshold)
+    condition = condition_of(upload.image, sought, registry, watch)
     with registry.borrow(settings.network_spec(registry), 0, watch.cancel, watch.report) as network:
         canvas = Canvas(
             TASK,

@@ -30,9 +30,9 @@ def clean_latents(scheduler: Any, output: torch.Tensor, timestep: Any, noisy: to
     kind = scheduler.config.get("prediction_type", "epsilon")
     if kind == "sample":
         return output
-    if kind == "v_prediction":
-        return signal * plain - noise * output
-    return (plain - noise * output) / signal
+    of_velocity = kind == "v_prediction"
+    clean: torch.Tensor = signal * plain - noise * output if of_velocity else (plain - noise * output) / signal
+    return clean
 
 
 def _levels(scheduler: Any, timestep: Any, place: int) -> tuple[Any, Any, Any] | None:

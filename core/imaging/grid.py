@@ -61,8 +61,8 @@ def axis(name: str, values: str) -> list[Labels]:
 
 
 def _cell(settings: DrawingOptions, labels: Labels) -> Cell:
-    changes = {name: _read(name, value) for name, value in labels}
-    plain = {"x_axis": NONE, "x_values": "", "y_axis": NONE, "y_values": ""}
+    changes: dict[str, Any] = {name: _read(name, value) for name, value in labels}
+    plain: dict[str, Any] = {"x_axis": NONE, "x_values": "", "y_axis": NONE, "y_values": ""}
     return Cell(dataclasses.replace(settings, **plain, **changes), labels)
 
 

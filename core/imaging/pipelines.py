@@ -85,6 +85,6 @@ def _refuse_other_network(borrowed: Any, network: Any, name: str) -> None:
 def _without_hooks(network: Any) -> None:
     """Give a ControlNet back as it was borrowed: offload of the pipeline it worked in has hooked it, too."""
     if hasattr(network, "_hf_hook"):
-        from accelerate.hooks import remove_hook_from_module
+        from accelerate.hooks import remove_hook_from_module  # type: ignore[import-untyped]
 
         remove_hook_from_module(network, recurse=True)

@@ -54,7 +54,8 @@ def _fitted(pipeline: Any) -> torch.Tensor:
     colours = torch.nn.functional.adaptive_avg_pool2d(decoded, SIDE)
     values = latents.transpose(0, 1).flatten(1)
     rows = torch.cat([values, torch.ones(1, values.shape[1])]).T
-    return torch.linalg.lstsq(rows, colours.transpose(0, 1).flatten(1).T).solution
+    found: torch.Tensor = torch.linalg.lstsq(rows, colours.transpose(0, 1).flatten(1).T).solution
+    return found
 
 
 def _samples(channels: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.imaging.adapters import Overlay
 from core.imaging.canvas import Canvas
@@ -71,7 +71,7 @@ class Request:
     def keep(self, run: Run, images: Iterable[Image], scheduler: str, model: LoadedModel) -> None:
         """Take finished pictures over, and hand each on at once."""
         for seed, image in zip(run.seeds, images, strict=True):
-            alone = {"seed": seed, "num_images_per_prompt": 1, "scheduler": scheduler}
+            alone: dict[str, Any] = {"seed": seed, "num_images_per_prompt": 1, "scheduler": scheduler}
             if self.canvas.shape is None:
                 alone |= {"width": image.width, "height": image.height}
             picture = Picture(

@@ -52,7 +52,8 @@ def test_a_grid_leaves_its_sheet(jobs: Jobs, registry: Registry, quick: Any) -> 
     until(lambda: not jobs.state(job).alive)
     sheet = jobs.result_folder(job) / "sheet.png"
     assert read_recipe(sheet).settings["x_values"] == "1, 5"
-    assert Image.open(sheet).width > 128
+    with Image.open(sheet) as image:
+        assert image.width > 128
 
 
 def test_a_stopped_job_keeps_what_is_finished(jobs: Jobs, registry: Registry, quick: Any) -> None:
