@@ -17,6 +17,8 @@ TARGETS = (
     ("nli", "zero_shot_top1", "clinc150 test", "10 domains", 0.75),
     ("sentiment", "accuracy", "sentiment_polarity test", "", 0.84),
     ("sentiment", "accuracy", "sentiment_polarity test", "detokenised", 0.84),
+    ("translate-en-fr", "sacrebleu", "translation_en_fr validation", "beam search of 4; nrefs:1", 33),
+    ("translate-en-fr", "chrf", "translation_en_fr validation", "beam search of 4; nrefs:1", 52),
 )
 """Starter, measure, data, how the note begins (nothing: there is none), and the least value that is good enough."""
 BOUNDS = (("stories", "bits_per_byte", "tinystories validation", "150 stories", 1.05),)
