@@ -60,7 +60,7 @@ TERMS = """
 Atelier Python curl JSON Hub HF_TOKEN HF_HUB_OFFLINE HF_ENDPOINT GPU CPU ID URL CSV API dtype sdpa eager flash float32
 float16 bfloat16 cpu cuda mps xpu top_k function_to_apply LoRA VAE safetensors token tokens FlashAttention SDPA PyTorch
 softmax sigmoid attention stride max_answer_length aggregation_strategy multi_label hypothesis_template MB GB KB
-ControlNet
+ControlNet num_inference_steps guidance_scale num_images_per_prompt
 """.split()
 """Field terms that stay English in every language."""
 

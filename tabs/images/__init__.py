@@ -26,7 +26,7 @@ BEGIN_WITH = tuple(name for name in PANELS if name != text_to_image.PANEL.task)
 PROMPTS = ("red heart", "pizza", "cat face", "A cat wearing sunglasses")
 
 
-def build(atelier: Atelier, page: gr.Blocks, tab: gr.Tab) -> None:
+def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
     """Lay out panels, form, result and gallery, and wire them; heavy parts are fetched when the tab is opened."""
     with gr.Tabs(elem_id="images") as tabs:
         places: dict[str, Any] = {}
@@ -47,8 +47,8 @@ def build(atelier: Atelier, page: gr.Blocks, tab: gr.Tab) -> None:
         with gr.Column(scale=1, min_width=320):
             result = _Result.lay_out()
     parts = _Parts(atelier, tabs, table, own, form, runs, stop, plan, restore, result, shelf)
-    _wire_drawing(parts, page)
-    _wire_form(parts, tab, places)
+    opened = _wire_form(parts, tab, places)
+    _wire_drawing(parts, opened)
     _wire_condition(parts)
     _wire_pictures(parts)
     _wire_gallery(parts, places[GALLERY])
@@ -174,7 +174,8 @@ def _examples(form: Form) -> None:
     )
 
 
-def _wire_drawing(parts: _Parts, page: gr.Blocks) -> None:
+def _wire_drawing(parts: _Parts, opened: Any) -> None:
+    """Wire Run and Stop; whoever opens the tab, after a reload, say, finds the latest drawing again."""
     desk, outputs, job = parts.desk, parts.result.outputs, parts.result.outputs[2]
     following: dict[str, Any] = {}
     for task, panel in PANELS.items():
@@ -190,7 +191,7 @@ def _wire_drawing(parts: _Parts, page: gr.Blocks) -> None:
         following[task] = follow(parts.runs[task].click, desk.draws(brush), by_hand)
     following["again"] = follow(parts.result.again.click, desk.follow, Endpoint("image_job", {"job": job}, outputs))
     reattach = Endpoint("image_reattach", {"job": gr.State(None)}, outputs, public=False)
-    following["load"] = follow(page.load, desk.follow, reattach)
+    following["opened"] = follow(opened.then, desk.follow, reattach)
     for task, run in parts.runs.items():  # who draws anew looks at that, and no longer at what came before
         others = [one for name, one in following.items() if name != task]
         run.click(None, cancels=others, api_visibility="private")
@@ -198,17 +199,21 @@ def _wire_drawing(parts: _Parts, page: gr.Blocks) -> None:
     look_up(parts.stop.click, desk.stop, Endpoint("image_stop", {"job": job}, [state]), queue=False)
 
 
-def _wire_form(parts: _Parts, tab: gr.Tab, places: dict[str, Any]) -> None:
+def _wire_form(parts: _Parts, tab: gr.Tab, places: dict[str, Any]) -> Any:
+    """Wire what follows from a choice; returns the event of opening the tab, after which all of it can be shown."""
     desk, quiet = parts.desk, {"queue": False, "show_progress": "hidden"}
     shown = [parts.table, *parts.runs.values()]
-    opened = partial(gr.on, [place.select for place in places.values()])
-    look_up(opened, desk.open, Endpoint("images_panel", {}, shown, public=False), **quiet)
+    turned = partial(gr.on, [place.select for place in places.values()])
+    look_up(turned, desk.open, Endpoint("images_panel", {}, shown, public=False), **quiet)
     heavy = parts.heavy
-    look_up(tab.select, _shows(len(heavy)), Endpoint("images_opened", {}, heavy, public=False), **quiet)
+    opened = look_up(tab.select, _shows(len(heavy)), Endpoint("images_opened", {}, heavy, public=False), **quiet)
     weighs = {name: parts.form.values[name] for name in WEIGHS}
-    changes = partial(gr.on, [tab.select, *(one.change for one in weighs.values())])
+    changes = partial(gr.on, [one.change for one in weighs.values()])
     plan = Endpoint("images_plan", weighs, [parts.plan], public=False)
     look_up(changes, desk.plan, plan, trigger_mode="always_last", show_progress="hidden")
+    first = Endpoint("images_first_plan", weighs, [parts.plan], public=False)
+    look_up(opened.then, desk.plan, first, show_progress="hidden")
+    return opened
 
 
 def _shows(count: int) -> Callable[[Visit], list[Any]]:

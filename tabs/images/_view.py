@@ -65,7 +65,9 @@ def watch(atelier: Atelier, visit: Visit, job: str) -> Generator[tuple[Any, ...]
             before = view, len(pictures)
             yield Screen(gallery=shown, job=job, snippets="", result=None, provenance=None, view=view).values
         yield None
-    yield _ended(atelier, visit, job).values
+    ended = _ended(atelier, visit, job)
+    yield ended.values
+    yield replace(ended, snippets=_code(atelier, visit, job)).values
 
 
 def nothing_yet(visit: Visit) -> tuple[Any, ...]:
@@ -157,7 +159,7 @@ def _ended(atelier: Atelier, visit: Visit, job: str) -> Screen:
         shown += [(offer(atelier, path), visit.say(say("say.condition"))) for path in finished.beside]
     if provenance:
         seen += ran_on(provenance, visit.language)
-    return Screen(shown, seen, job, _code(atelier, visit, view, pictures), entries, provenance)
+    return Screen(shown, seen, job, "", entries, provenance)
 
 
 def _provenance_in(pictures: Sequence[KeptPicture]) -> dict[str, Any] | None:
@@ -181,20 +183,25 @@ def _cost(finished: Finished, visit: Visit) -> str:
     return paragraph(told, visit.language, kind="speed") + why
 
 
-def _code(atelier: Atelier, visit: Visit, view: JobView, pictures: Sequence[KeptPicture]) -> str | None:
-    """Return the code of the first picture; None for a job of another version, or without a recipe."""
+def _code(atelier: Atelier, visit: Visit, job: str) -> str | None:
+    """Return the code of the first picture; None for a job of another version, or without a recipe.
+
+    It may import diffusers, which takes a while after a start: the pictures are shown before.
+    """
+    owner = owner_of(atelier, visit)
+    view, pictures = atelier.pictures.view(job, owner), atelier.gallery.of_job(job, owner)
     panel_settings = SETTINGS.get(view.kind)
     picture = next((one for one in pictures if not is_sheet(one) and recipe_in(one.path)), None)
     if panel_settings is None or picture is None:
         return None
-    recipe = atelier.gallery.recipe(picture.id, owner_of(atelier, visit))
     try:
+        recipe = atelier.gallery.recipe(picture.id, owner)
         asked = panel_settings(**view.settings)
         uploads = {name: view.settings[name] for name in FILE_FIELDS if name in view.settings}
         alone = panel_settings(**{**recipe.settings, **uploads})
         ran = Provenance(**{**recipe.provenance, "fallbacks": tuple(recipe.provenance.get("fallbacks", ()))})
-    except (TypeError, AtelierError):
+        request = replace(asked, seed=alone.seed) if asked.seed < 0 else asked
+        code = PictureCode(view.kind, request, alone, (recipe.width, recipe.height), ran)
+        return pictures_markdown(code, visit.address, user=atelier.settings.login)
+    except (TypeError, AtelierError, OSError):  # another version's job, or a model that has gone since
         return None
-    request = replace(asked, seed=alone.seed) if asked.seed < 0 else asked
-    code = PictureCode(view.kind, request, alone, (recipe.width, recipe.height), ran)
-    return pictures_markdown(code, visit.address, user=atelier.settings.login)
