@@ -27,7 +27,7 @@ from bench._starter import registry
 from core.catalogue import starter_folder
 from core.errors import Cancelled
 from core.events import CancelToken
-from core.loading import quiet_loading
+from core.quiet import quieten
 from core.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.text_generation import TASK, TextGenerationSettings, generate_text
@@ -114,8 +114,8 @@ def measure(sizes: Sizes) -> Outcome:
 def _pipeline() -> Any:
     from transformers import pipeline
 
-    with quiet_loading():
-        return pipeline(TASK, model=str(starter_folder(STARTER)), device="cpu")
+    quieten("transformers")
+    return pipeline(TASK, model=str(starter_folder(STARTER)), device="cpu")
 
 
 def _settings(prompt: str, tokens: int) -> TextGenerationSettings:

@@ -30,7 +30,8 @@ from bench._measure import Measure, Outcome, arguments, report
 from bench._starter import registry
 from bench._texts import short_texts
 from core.catalogue import find_task, starter_folder, starter_names
-from core.loading import LoadedModel, quiet_loading
+from core.loading import LoadedModel
+from core.quiet import quieten
 from core.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.translation import TASK, TranslationSettings, translate_texts
@@ -64,9 +65,9 @@ def plain(folder: Path, **options: Any) -> Way:
     import torch
     import transformers
 
-    with quiet_loading():
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype="float32").eval()
+    quieten("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype="float32").eval()
 
     def one_by_one(texts: Sequence[str]) -> list[str]:
         made = []
@@ -136,7 +137,7 @@ def stand_in(folder: Path, texts: Sequence[str]) -> Path:
     from recipes.translate_en_fr import RECIPE, SHAPE
 
     tokenizer = byte_level_tokenizer(texts, RECIPE.vocabulary, _pairs.SPECIALS, _pairs.TEMPLATE)
-    with torch.random.fork_rng(devices=[]), quiet_loading():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RECIPE.seed)
         model = _pairs.new_model(tokenizer, SHAPE, RECIPE.dropout)
         model.generation_config.max_new_tokens = SHAPE_TOKENS

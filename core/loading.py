@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +15,7 @@ from core.model_folder import DIFFUSERS_FORMS, read_config, starter_base_folder
 from core.pipelines import attention_of, load_network, load_pipeline, networks_of
 from core.placement import ModelFacts, Placement
 from core.provenance import MIXED, Provenance
+from core.quiet import quieten
 from core.weights import auto_class_name, first_line, labels_of_adapter, load_weights
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "Report",
     "auto_class_name",
     "longest_input",
-    "quiet_loading",
     "read_config",
     "starter_base_folder",
 ]
@@ -122,13 +120,13 @@ class Loader(Finder):
         if form in DIFFUSERS_FORMS:
             return _load_with_diffusers(spec, files, placement)
         started = time.perf_counter()
-        with quiet_loading():
-            config = _config(files)
-            sees = form == "vision-model"
-            tokenizer = _image_processor(spec, files) if sees else _tokenizer(spec, files)
-            if not sees and config.pad_token_id is None:  # as GPT-2's: a batch of several texts needs one
-                config.pad_token_id = tokenizer.pad_token_id
-            model, fallbacks = load_weights(spec, files, placement, config)
+        quieten("transformers")
+        config = _config(files)
+        sees = form == "vision-model"
+        tokenizer = _image_processor(spec, files) if sees else _tokenizer(spec, files)
+        if not sees and config.pad_token_id is None:  # as GPT-2's: a batch of several texts needs one
+            config.pad_token_id = tokenizer.pad_token_id
+        model, fallbacks = load_weights(spec, files, placement, config)
         return LoadedModel(
             spec=spec,
             files=files,
@@ -144,9 +142,9 @@ class Loader(Finder):
 def _load_with_diffusers(spec: ModelSpec, files: ModelFiles, placement: Placement) -> LoadedModel:
     """Load a pipeline, whose first tokenizer is the one that counts a prompt, or a ControlNet, which has none."""
     started = time.perf_counter()
-    with quiet_loading():
-        load = load_pipeline if find_task(spec.task).form == "pipeline" else load_network
-        model, fallbacks = load(spec, files, placement)
+    quieten("transformers")
+    load = load_pipeline if find_task(spec.task).form == "pipeline" else load_network
+    model, fallbacks = load(spec, files, placement)
     tokenizer = getattr(model, "tokenizer", None)
     return LoadedModel(
         spec=spec,
@@ -204,19 +202,3 @@ def longest_input(tokenizer: Any, config: Any) -> int:
     if getattr(config, "model_type", "") in {"roberta", "xlm-roberta", "camembert", "mpnet"}:
         positions -= 2  # these models keep the first two positions for padding
     return min(int(tokenizer.model_max_length), int(positions))
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Keep transformers' loading table and progress bar out of the log; our own report replaces them."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

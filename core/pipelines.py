@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.catalogue import ModelSpec
@@ -11,6 +10,7 @@ from core.errors import NotAModel
 from core.model_files import ModelFiles
 from core.pipeline_files import PipelineFiles
 from core.placement import Placement
+from core.quiet import quieten
 from core.weights import in_words
 from core.words import say
 
@@ -34,7 +34,8 @@ def load_pipeline(spec: ModelSpec, files: ModelFiles, placement: Placement) -> t
     parts = files.pipeline
     if parts is None:
         raise NotAModel("error.pipeline_without_index", name=spec.name)
-    with in_words(spec, "diffusers"), quiet_diffusers():
+    quieten("diffusers")
+    with in_words(spec, "diffusers"):
         pipeline = diffusers.DiffusionPipeline.from_pretrained(
             files.folder,
             dtype=getattr(torch, placement.dtype),
@@ -53,7 +54,8 @@ def load_network(spec: ModelSpec, files: ModelFiles, placement: Placement) -> tu
     import diffusers
     import torch
 
-    with in_words(spec, "diffusers"), quiet_diffusers():
+    quieten("diffusers")
+    with in_words(spec, "diffusers"):
         network: Any = diffusers.ControlNetModel.from_pretrained(
             files.folder,
             dtype=getattr(torch, placement.dtype),
@@ -93,22 +95,6 @@ def attention_of(model: Any) -> str:
     if any(name.startswith("Sliced") for name in names):
         return "sliced"
     return "eager" if names & {"AttnProcessor", "AttnAddedKVProcessor"} else "sdpa"
-
-
-@contextmanager
-def quiet_diffusers() -> Iterator[None]:
-    """Keep diffusers' own bars and warnings out of the log: what they say, a result says in our words."""
-    from diffusers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _without(parts: PipelineFiles) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from core.loading import quiet_loading
 from core.shared_cache import is_plain
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def _recording(model: Any, *, masked: bool) -> Callable[..., Any] | None:
 
     step = _as_module(model, masked=masked)
     try:
-        with warnings.catch_warnings(), quiet_loading():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every size; whether they matter is tried below
             made, tried = (_example(model, *size, masked=masked) for size in SIZES)
             traced: Callable[..., Any] = torch.jit.trace(step, made, check_trace=False)  # type: ignore[no-untyped-call]

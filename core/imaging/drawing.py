@@ -24,7 +24,6 @@ from core.imaging.schedulers import AUTO, make_scheduler
 from core.imaging.stepping import Stepping
 from core.loading import LoadedModel
 from core.model_facts import Needs, picture_needs
-from core.pipelines import quiet_diffusers
 from core.registry import Registry
 from core.seeds import drawn
 from core.unload import let_go
@@ -82,7 +81,6 @@ def _paint_all(
     own = make_scheduler(AUTO, borrowed.scheduler)
     name = model.spec.name
     with (
-        quiet_diffusers(),
         fresh_pipeline(borrowed, request.canvas, own, name) as pipeline,
         laid_over(pipeline, request.overlay),
     ):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.imaging.schedulers import AUTO, SCHEDULERS, make_scheduler
-from core.pipelines import quiet_diffusers
+from core.quiet import quieten
 from core.settings import PROJECT
 from core.snippets.origin import Place, file_of, place_of
 from core.snippets.picture_calls import PictureCode, drawing
@@ -122,10 +122,10 @@ def _scheduler_options(it: PictureCode) -> dict[str, Any]:
     import diffusers
 
     held = json.loads(file.read_text(encoding="utf-8"))
-    with quiet_diffusers():
-        own = getattr(diffusers, held["_class_name"]).from_config(held)
-        ran = make_scheduler(it.picture.scheduler, own)
-        plain = type(ran).from_config(own.config, **chosen.options)
+    quieten("diffusers")
+    own = getattr(diffusers, held["_class_name"]).from_config(held)
+    ran = make_scheduler(it.picture.scheduler, own)
+    plain = type(ran).from_config(own.config, **chosen.options)
     inherited = {name: value for name, value in ran.config.items() if _differs(plain.config, name, value)}
     return {**chosen.options, **inherited}
 

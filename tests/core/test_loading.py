@@ -549,16 +549,3 @@ def test_the_encoder_under_an_adapter_that_names_its_task(folder: Path, tmp_path
     with registry.borrow(registry.resolve(str(tmp_path / "adapter"), "attention")) as model:
         assert type(model.model).__name__ == "BertModel"
         assert model.provenance(0).adapter.startswith("adapter@")
-
-
-def test_loading_gives_the_progress_bars_back(folder: Path) -> None:
-    """What is silent while a model loads is as it was afterwards, be it on or off."""
-    from transformers.utils import logging
-
-    registry, before = registry_of(), logging.is_progress_bar_enabled()
-    for wanted in (True, False):
-        (logging.enable_progress_bar if wanted else logging.disable_progress_bar)()
-        ask(registry, str(folder))
-        registry.release_all()
-        assert logging.is_progress_bar_enabled() is wanted
-    (logging.enable_progress_bar if before else logging.disable_progress_bar)()
