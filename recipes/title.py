@@ -24,7 +24,7 @@ MODEL, LEAD = "beam search of 4", "baseline: the first sentence"
 ROUGES = ("rouge1", "rouge2", "rougeL")
 SHAPE = _pairs.Shape(longest=320, answer=48)
 
-RECIPE = _pairs.new_recipe("title", "summarization", steps=9800, batch_size=32, learning_rate=1e-3)
+RECIPE = _pairs.new_recipe("title", "summarization", steps=5000, batch_size=32, learning_rate=1e-3)
 CARD = Card(
     title="Titles",
     summary="Writes a title for the abstract of a paper.",
