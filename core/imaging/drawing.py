@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.imaging.options import DrawingOptions
 from core.imaging.painting import Easel, paint
 from core.imaging.pictures import Cost, Drawn, Watch
 from core.imaging.pipelines import fresh_pipeline
+from core.imaging.recorded import may_be_recorded, recorded
 from core.imaging.repair import Shortage, next_remedy
 from core.imaging.request import Request
 from core.imaging.schedulers import AUTO, make_scheduler
@@ -83,6 +84,7 @@ def _paint_all(
     with (
         fresh_pipeline(borrowed, request.canvas, own, name) as pipeline,
         laid_over(pipeline, request.overlay),
+        _without_python(pipeline, request, model),
     ):
         easel = Easel(pipeline, request.canvas, request.overlay, stepping, meter, request.tell, give_way, model.kept)
         for run in request.runs():
@@ -90,6 +92,12 @@ def _paint_all(
             settings = run.cell.settings
             pipeline.scheduler = make_scheduler(settings.scheduler, borrowed.scheduler)
             request.keep(run, _painted(easel, settings, run.seeds), settings.scheduler, model)
+
+
+def _without_python(pipeline: Any, request: Request, model: LoadedModel) -> AbstractContextManager[None]:
+    """Let a small UNet's steps run as recordings; those with adapters in them, or beside a ControlNet, do not."""
+    plain = request.overlay.loras or request.canvas.network is not None or model.placement.offload != "none"
+    return nullcontext() if plain or not may_be_recorded(pipeline) else recorded(pipeline.unet, model.kept)
 
 
 def _painted(easel: Easel, settings: DrawingOptions, seeds: tuple[int, ...]) -> Any:
