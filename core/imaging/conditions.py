@@ -23,6 +23,8 @@ LIMBS = (
     *((5, 11), (6, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16)),
 )
 """COCO's 17 keypoints, joined: face, arms, trunk and legs."""
+COCO = 0
+"""The number of that data set among those that ViTPose+ was trained on."""
 SURE = 0.3
 """A keypoint with less confidence is not drawn."""
 RAINBOW = (
@@ -117,7 +119,9 @@ def _pose(picture: Image, sought: Sought, registry: Registry, watch: Watch) -> I
 def _ask(model: Any, picture: Image, **options: Any) -> Any:
     import torch
 
-    inputs = model.tokenizer(images=picture, return_tensors="pt", **options)
+    inputs = dict(model.tokenizer(images=picture, return_tensors="pt", **options))
+    if getattr(getattr(model.model.config, "backbone_config", None), "num_experts", 1) > 1:
+        inputs["dataset_index"] = torch.tensor([COCO])  # ViTPose+ has an expert for each of its data sets
     with torch.inference_mode():
         return model.model(**{name: value.to(model.model.device) for name, value in inputs.items()})
 

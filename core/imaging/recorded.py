@@ -83,7 +83,7 @@ def may_be_recorded(pipeline: Any) -> bool:
     from diffusers import UNet2DConditionModel
     from diffusers.models.attention_processor import AttnProcessor2_0
 
-    unet = getattr(pipeline, "unet", None)
+    unet: Any = getattr(pipeline, "unet", None)
     usual = type(unet) is UNet2DConditionModel
     return (
         usual

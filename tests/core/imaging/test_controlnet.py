@@ -12,7 +12,7 @@ from core.errors import InvalidInput, ModelError
 from core.imaging.conditions import SURE, stick_figure
 from core.imaging.controlnet import ControlNetSettings, controlnet
 from core.registry import Registry
-from tests.fakes.pipelines import tiny_controlnet, tiny_pipeline
+from tests.fakes.pipelines import tiny_controlnet, tiny_depth, tiny_pipeline, tiny_pose
 
 
 @pytest.fixture
@@ -50,6 +50,27 @@ def test_canny_is_opencv_s(registry: Registry, settings: Any, photo: Path) -> No
     expected = cv2.Canny(grey, 50, 120)
     assert (found == expected).mean() > 0.99  # Pillow and OpenCV round greys differently
     assert found.any()
+
+
+def test_depths_are_found_by_a_model(registry: Registry, settings: Any) -> None:
+    """A depth model is borrowed and given back: near is white, far is black, at the picture's size."""
+    asked = settings(condition="depth", condition_model=str(tiny_depth()), num_inference_steps=1)
+    found = np.asarray(controlnet(asked, registry).condition)
+    assert found.shape == (80, 96, 3)
+    assert (found.min(), found.max()) == (0, 255)
+    assert {one.borrowed for one in registry.ledger()} == {0}
+
+
+def test_poses_are_found_by_a_model(registry: Registry, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pose model is asked about the whole picture; one that is sure of nothing is told, of everything is drawn."""
+    from core.imaging import conditions
+
+    asked = settings(condition="pose", condition_model=str(tiny_pose()), num_inference_steps=1)
+    monkeypatch.setattr(conditions, "SURE", 1e9)
+    with pytest.raises(InvalidInput, match="No person"):
+        controlnet(asked, registry)
+    monkeypatch.setattr(conditions, "SURE", -1e9)
+    assert np.asarray(controlnet(asked, registry).condition).any()
 
 
 def test_a_picture_without_edges_is_refused(registry: Registry, settings: Any, tmp_path: Path) -> None:
