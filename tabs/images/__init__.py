@@ -202,7 +202,7 @@ def _wire_drawing(parts: _Parts, opened: Any) -> None:
 def _wire_form(parts: _Parts, tab: gr.Tab, places: dict[str, Any]) -> Any:
     """Wire what follows from a choice; returns the event of opening the tab, after which all of it can be shown."""
     desk, quiet = parts.desk, {"queue": False, "show_progress": "hidden"}
-    shown = [parts.table, *parts.runs.values()]
+    shown: list[Any] = [parts.table, *parts.runs.values()]
     turned = partial(gr.on, [place.select for place in places.values()])
     look_up(turned, desk.open, Endpoint("images_panel", {}, shown, public=False), **quiet)
     heavy = parts.heavy

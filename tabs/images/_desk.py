@@ -10,7 +10,7 @@ import gradio as gr
 
 from core.atelier import Atelier
 from core.errors import InvalidInput
-from core.imaging.conditions import condition_of
+from core.imaging.conditions import Sought, condition_of
 from core.imaging.controlnet import ControlNetSettings
 from core.imaging.grid import cells
 from core.imaging.options import DrawingOptions
@@ -68,7 +68,8 @@ class Desk:
         settings = ControlNetSettings(image=image or "", **values)
         picture = read_picture(settings.image).image
         told = Watch(visit.report, cancel=visit.cancel)
-        found = condition_of(picture, settings, self.atelier.registry, told)
+        sought = Sought(settings.condition, settings.condition_model, settings.low_threshold, settings.high_threshold)
+        found = condition_of(picture, sought, self.atelier.registry, told)
         return gr.update(value=found, visible=True)
 
     def open(self, visit: Visit) -> tuple[Any, ...]:

@@ -211,6 +211,18 @@ def test_what_is_no_painted_mask_is_refused(tmp_path: Path, painted: str) -> Non
         as_file(painted, tmp_path)
 
 
+def test_edges_are_seen_before_anything_is_drawn(own_atelier: Atelier, tmp_path: Path) -> None:
+    """What a ControlNet would be shown is found without a job: white edges on black, of the picture's size."""
+    picture = Image.new("RGB", (32, 24))
+    picture.paste("white", (8, 6, 24, 18))
+    picture.save(tmp_path / "one.png")
+    asked = {"condition": "canny", "condition_model": "", "low_threshold": 100, "high_threshold": 200}
+    found = Desk(own_atelier, PANELS).condition(ADA, image=str(tmp_path / "one.png"), **asked)["value"]
+    assert found.size == picture.size
+    assert found.convert("L").getextrema() == (0, 255)
+    assert own_atelier.pictures.list() == []
+
+
 def test_a_missing_picture_is_asked_for(atelier: Atelier) -> None:
     """Without an upload the click is refused in words, and no job is begun."""
     handler = Desk(atelier, PANELS).draws(PANELS["image-to-image"])
