@@ -105,6 +105,10 @@ IMAGE_ENDPOINTS = {
 }
 """The same for pictures."""
 
+ASKED_BY_ROWS = (
+    *("labels", "question", *LANGUAGES, "targets", "sentences", "min_length", "max_length", "max_new_tokens"),
+    "num_beams",
+)
 OTHER_ENDPOINTS = {
     "/image_job": ("job",),
     "/image_stop": ("job",),
@@ -112,7 +116,7 @@ OTHER_ENDPOINTS = {
     "/picture_recipe": ("file",),
     "/picture_delete": ("picture",),
     "/pictures_download": ("pictures",),
-    "/text_batch": ("file", "column", "task", "model", "labels", "question", *LANGUAGES, *OPTIONS),
+    "/text_batch": ("file", "column", "task", "model", *ASKED_BY_ROWS, *OPTIONS),
     "/text_batch_job": ("job",),
     "/text_batch_stop": ("job",),
     "/models_ledger": (),
