@@ -10,6 +10,7 @@ import pytest
 from core.errors import Cancelled, InvalidInput, ModelError
 from core.events import CancelToken, Progress
 from core.imaging.pictures import Watch
+from core.imaging.recorded import KEPT
 from core.imaging.text_to_image import TextToImageSettings, text_to_image
 from core.registry import Registry
 from tests.fakes.pipelines import FAMILIES, tiny_pipeline
@@ -173,6 +174,7 @@ def test_a_model_without_numbers_is_refused_in_words(
     spec = TextToImageSettings(prompt="x", model=str(tiny_pipeline("sd"))).spec(registry, "text-to-image")
     with registry.borrow(spec) as model:
         unet = model.model.unet
+        monkeypatch.delitem(model.kept, KEPT, raising=False)
         monkeypatch.setattr(unet, "forward", lambda sample, *_, **__: (torch.full_like(sample, torch.nan),))
         with pytest.raises(ModelError, match="NaN"):
             draws()
