@@ -9,13 +9,13 @@ from typing import Any
 
 from bench._agreement import Tolerance
 from core.catalogue import Catalogue
-from core.hub import Hub
-from core.loading import Loader
+from core.hub.client import Hub
+from core.models.loading import Loader
+from core.models.registry import Registry
+from core.placement.wish import Wish
 from core.quiet import quieten
-from core.registry import Registry
 from core.settings import Settings
 from core.tasks.text.text_classification import TASK
-from core.wish import Wish
 
 STARTER = "starter/sentiment"
 

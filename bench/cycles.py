@@ -24,7 +24,7 @@ from typing import Any
 from bench._agreement import Tolerance, agreement
 from bench._measure import Measure, Outcome, arguments, report
 from bench._starter import STARTER, plain_pipeline, registry, save_plain_apart
-from core.memory import resident_bytes
+from core.machine.memory import resident_bytes
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 
 TEXT = "I loved every minute of it."

@@ -27,8 +27,8 @@ from bench._starter import registry
 from core.catalogue import starter_folder
 from core.errors import Cancelled
 from core.events import CancelToken
+from core.models.registry import Registry
 from core.quiet import quieten
-from core.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.text_generation import TASK, TextGenerationSettings, generate_text
 

@@ -61,7 +61,7 @@ def run(way: str, latents: int, runs: int) -> Found:
     """Take `runs` steps and one before them that is not timed; meant for a process of its own."""
     import torch
 
-    from core.pipelines import attend
+    from core.models.pipelines import attend
 
     unet = shaped_unet()
     attend(unet, way)
@@ -87,7 +87,7 @@ class Watcher:
         """Begin to look."""
         import threading
 
-        from core.memory import resident_bytes
+        from core.machine.memory import resident_bytes
 
         before, self._over = resident_bytes(), threading.Event()
 

@@ -30,7 +30,7 @@ from bench._measure import Measure, Outcome, alternate, arguments, report
 from bench._starter import registry
 from core.catalogue import find_task, starter_folder, starter_names
 from core.imaging.text_to_image import TASK, TextToImageSettings, text_to_image
-from core.registry import Registry
+from core.models.registry import Registry
 
 STAND_IN = "random weights in the starter's shape"
 PROMPTS = ("red heart", "pizza", "cat face", "A cat wearing sunglasses", "sun", "bicycle", "snowman", "hot soup")

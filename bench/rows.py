@@ -26,8 +26,8 @@ from bench._agreement import Tolerance, agreement
 from bench._measure import Measure, Outcome, arguments, report
 from bench._starter import STARTER, plain_pipeline, registry, save_plain_apart
 from bench._texts import mixed_texts
-from core.jobs import Jobs, State
-from core.registry import Registry
+from core.jobs.runner import Jobs, State
+from core.models.registry import Registry
 from core.tasks.text.batch import KIND, TextBatchSettings, read_rows, run_batch
 
 Answers = list[dict[str, Any]]

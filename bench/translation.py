@@ -30,9 +30,9 @@ from bench._measure import Measure, Outcome, arguments, report
 from bench._starter import registry
 from bench._texts import short_texts
 from core.catalogue import find_task, starter_folder, starter_names
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.quiet import quieten
-from core.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.translation import TASK, TranslationSettings, translate_texts
 

@@ -1,9 +1,9 @@
 """Eight people who ask at the same moment are served together, faster than one after another.
 
 Each of the users asks short texts through `classify_text` and asks the next as soon as the answer is there; requests
-that wait for the same model share a forward pass (core/batching.py). Beside it, the same texts one after another
-through the transformers pipeline, and through Atelier for a single user; all in one process with the same weights, a
-share of the texts at a time in turns. For information, without a target.
+that wait for the same model share a forward pass (core/compute/batching.py). Beside it, the same texts one after
+another through the transformers pipeline, and through Atelier for a single user; all in one process with the same
+weights, a share of the texts at a time in turns. For information, without a target.
 Outputs: the same labels, scores within 0.02 (a shared pass may pad and round differently).
 
 On a quiet machine: `python -m bench.users`; a quick look: `python -m bench.users --questions 5`.

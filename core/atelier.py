@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.catalogue import Catalogue
-from core.conversations import Conversations
-from core.gallery import Gallery
-from core.hub import Hub
-from core.jobs import Jobs
-from core.loading import Loader
-from core.registry import Registry
+from core.conversations.store import Conversations
+from core.hub.client import Hub
+from core.jobs.runner import Jobs
+from core.models.loading import Loader
+from core.models.registry import Registry
+from core.pictures.gallery import Gallery
 from core.settings import Settings
 
 PICTURES_BYTES = 5_000_000_000

@@ -9,11 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from core.adapter_files import SUFFIX
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName, WrongTask
+from core.hub.adapter_files import SUFFIX
 from core.known_tasks import TASKS, Form, Task, find_task, languages_in, model_choices, preset_ids
-from core.placement import Wish
-from core.remote_names import Endpoint, is_remote, remote_place
+from core.placement.planner import Wish
+from core.remote.names import Endpoint, is_remote, remote_place
 from core.settings import PROJECT, Capability, Settings
 
 __all__ = [

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from core.catalogue import STARTER_BASE
-from core.model_folder import starter_base_folder, verify
+from core.models.folder import starter_base_folder, verify
 
 BASE_ID = STARTER_BASE.hub_id
 BASE_SHA256 = STARTER_BASE.sha256
@@ -21,7 +21,7 @@ def base_folder() -> Path:
 
 
 def _from_hub() -> Path:
-    from core.hub import Hub
+    from core.hub.client import Hub
 
     hub = Hub()
     return hub.download(hub.look_up(STARTER_BASE.hub_id))

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from core.atelier import Atelier
-from core.conversation_file import Conversation
+from core.conversations.file import Conversation
 from core.errors import AtelierError, Cancelled, InvalidInput
 from core.snippets import snippets_markdown
 from core.tasks.text.chat import TASK, ChatSettings, Reply, chat

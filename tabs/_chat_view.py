@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from core.conversation_export import as_json, as_markdown, file_name
-from core.conversation_file import Conversation, Said
+from core.conversations.export import as_json, as_markdown, file_name
+from core.conversations.file import Conversation, Said
 from core.messages import first_that_fits
 from core.tasks.text.chat import Reply
 from core.tasks.text.thinking import split_thinking

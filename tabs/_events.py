@@ -44,7 +44,7 @@ class Lane:
 
 
 COMPUTING = Lane("compute", at_once=32, each=16)
-"""Answers that come whole: they share forward passes in one compute thread (core/batching.py)."""
+"""Answers that come whole: they share forward passes in one compute thread (core/compute/batching.py)."""
 
 WRITING = Lane("write", at_once=128, each=8)
 """Answers that come bit by bit: they take minutes and grow side by side, as many as the memory promised to them allows.

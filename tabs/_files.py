@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from core.atelier import Atelier
-from core.job_files import written_whole
+from core.jobs.files import written_whole
 
 KEEP_SECONDS = 86_400
 """Copies live as long as Gradio's own files; the originals stay with their job."""

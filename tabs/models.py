@@ -11,10 +11,10 @@ import gradio as gr
 
 from core.atelier import Atelier
 from core.catalogue import TASKS, model_choices
-from core.diagnosis import Diagnosis, diagnose
-from core.forecast import Forecast
+from core.models.diagnosis import Diagnosis, diagnose
+from core.models.forecast import Forecast
+from core.models.registry import Freed, Resident
 from core.overview import describe_memory, memory_state
-from core.registry import Freed, Resident
 from core.settings import Capability
 from core.tasks.text.options import WISHES, ModelOptions
 from core.words import Sentence, in_bytes, say

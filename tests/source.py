@@ -40,7 +40,7 @@ def _read(path: Path) -> Module:
 
 
 def imports(module: Module) -> Iterator[tuple[str, ast.AST]]:
-    """Yield each imported dotted name with its node; `from core import jobs` is core.jobs where that is a module."""
+    """Yield each imported dotted name with its node; `from core import words` is core.words where that is a module."""
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node) for alias in node.names)

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from core.diagnosis import Diagnosis
 from core.imaging.controlnet import CONDITIONS
 from core.imaging.schedulers import SCHEDULERS
-from core.job_folder import State
+from core.jobs.folder import State
 from core.messages import ROLES
-from core.recipe import KINDS
-from core.remedies import REMEDIES
+from core.models.diagnosis import Diagnosis
+from core.pictures.recipe import KINDS
+from core.placement.remedies import REMEDIES
 from core.settings import Capability, Mode
 from core.tasks.text.sampling import PRESETS
 from core.words import FOLDER, LANGUAGES

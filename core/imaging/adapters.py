@@ -14,9 +14,9 @@ from core.errors import NotAModel
 from core.imaging.options import DrawingOptions, NamedInversion, WeightedAdapter
 from core.imaging.pictures import Watch
 from core.imaging.prompts import TOKENIZERS
-from core.memory import ran_out
-from core.registry import Registry
-from core.weights import first_line
+from core.machine.memory import ran_out
+from core.models.registry import Registry
+from core.models.weights import first_line
 
 ENCODERS = tuple(name.replace("tokenizer", "text_encoder") for name in TOKENIZERS)
 SDXL_KEYS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}

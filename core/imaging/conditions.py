@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
 from core.imaging.pictures import Watch
-from core.registry import Registry
+from core.models.registry import Registry
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -15,10 +15,10 @@ from core.imaging.options import DrawingOptions
 from core.imaging.pictures import Drawn, Watch
 from core.imaging.sizes import fitted
 from core.imaging.uploads import read_picture
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
+from core.placement.wish import Wish
 from core.provenance import Provenance
-from core.registry import Registry
-from core.wish import Wish
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from core.loading import LoadedModel
-from core.memory import resident_bytes
+from core.machine.memory import resident_bytes
+from core.models.loading import LoadedModel
 
 LOOK_SECONDS = 0.02
 """How often main memory is looked at; what lives shorter is missed."""

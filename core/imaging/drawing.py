@@ -23,12 +23,12 @@ from core.imaging.repair import Shortage, next_remedy
 from core.imaging.request import Request
 from core.imaging.schedulers import AUTO, make_scheduler
 from core.imaging.stepping import Stepping
-from core.loading import LoadedModel
-from core.model_facts import Needs, picture_needs
-from core.registry import Registry
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
+from core.placement.model_facts import Needs, picture_needs
+from core.placement.wish import Wish
 from core.seeds import drawn
 from core.unload import let_go
-from core.wish import Wish
 from core.words import say
 
 RAN_OUT = "error.memory_ran_out_computing"

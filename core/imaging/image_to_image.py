@@ -11,7 +11,7 @@ from core.imaging.options import DrawingOptions
 from core.imaging.pictures import Drawn, Watch
 from core.imaging.sizes import fitted
 from core.imaging.uploads import read_picture
-from core.registry import Registry
+from core.models.registry import Registry
 
 TASK = "image-to-image"
 

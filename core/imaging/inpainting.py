@@ -12,7 +12,7 @@ from core.imaging.options import DrawingOptions
 from core.imaging.pictures import Drawn, Watch
 from core.imaging.sizes import fitted
 from core.imaging.uploads import read_mask, read_picture
-from core.registry import Registry
+from core.models.registry import Registry
 
 if TYPE_CHECKING:
     from PIL.Image import Image

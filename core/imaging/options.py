@@ -10,9 +10,9 @@ from core import fields
 from core.catalogue import ModelSpec
 from core.errors import InvalidInput
 from core.imaging.schedulers import SCHEDULER_NAMES
-from core.registry import Registry
+from core.models.registry import Registry
+from core.placement.wish import DTYPES, OFFLOADS, THREE_STATES, Wish
 from core.settings import LIMITS
-from core.wish import DTYPES, OFFLOADS, THREE_STATES, Wish
 
 WISHES = ("device", "dtype", "attention_slicing", "vae_slicing", "vae_tiling", "offload")
 """The fields of DrawingOptions that become a Wish."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError, NotEnoughMemory
-from core.placement import Placement
-from core.wish import Wish
+from core.placement.planner import Placement
+from core.placement.wish import Wish
 from core.words import Sentence, say
 
 if TYPE_CHECKING:

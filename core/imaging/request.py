@@ -12,7 +12,7 @@ from core.imaging.canvas import Canvas
 from core.imaging.grid import Cell
 from core.imaging.options import LARGEST_SEED, DrawingOptions
 from core.imaging.pictures import Picture, Watch
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
 from core.provenance import Provenance
 from core.words import Sentence
 

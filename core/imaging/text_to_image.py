@@ -9,7 +9,7 @@ from core.imaging.canvas import Canvas
 from core.imaging.drawing import draw
 from core.imaging.options import DrawingOptions
 from core.imaging.pictures import Drawn, Watch
-from core.registry import Registry
+from core.models.registry import Registry
 from core.settings import LIMITS
 
 TASK = "text-to-image"

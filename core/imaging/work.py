@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from core.imaging import controlnet, image_to_image, inpainting, text_to_image
 from core.imaging.options import DrawingOptions
 from core.imaging.pictures import Drawn, Picture, Watch
-from core.job_files import written_whole
-from core.jobs import JobHandle
-from core.recipe import recipe_of, write_png
-from core.registry import Registry
+from core.jobs.files import written_whole
+from core.jobs.runner import JobHandle
+from core.models.registry import Registry
+from core.pictures.recipe import recipe_of, write_png
 from core.words import Sentence
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from core.catalogue import find_task
 from core.messages import Message, as_dicts, joined
 from core.provenance import Provenance
-from core.remote_names import remote_place
-from core.remote_options import RemoteOptions
+from core.remote.names import remote_place
+from core.remote.options import RemoteOptions
 from core.snippets.loading import Plan, pipeline
 from core.snippets.remote import remote_chat, remote_curl
 from core.snippets.source import Code, call, code, literal

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from core.recipe import FILE_FIELDS
+from core.pictures.recipe import FILE_FIELDS
 from core.snippets.curl import curl_snippet
 from core.snippets.diffusion import picture_python
 from core.snippets.panel import fenced, given

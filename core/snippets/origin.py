@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.catalogue import STARTER_BASE, starter_folder
-from core.loading import read_config, starter_base_folder
-from core.model_folder import is_whole
+from core.models.folder import is_whole
+from core.models.loading import read_config, starter_base_folder
+from core.models.weights import head_of_adapters, labels_of_adapter
 from core.provenance import Provenance
 from core.settings import PROJECT
-from core.weights import head_of_adapters, labels_of_adapter
 
 STARTER = "starter/"
 _COMMIT = re.compile(r"[0-9a-f]{40}")

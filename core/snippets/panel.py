@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from core.catalogue import find_task
-from core.remote_names import is_remote
+from core.remote.names import is_remote
 from core.snippets.chat import curl_elsewhere
 from core.snippets.curl import curl_snippet
 from core.snippets.python import Answered, python_snippet

@@ -13,7 +13,7 @@ from core.imaging.conditions import SCRIBBLE_LINE, SCRIBBLE_SIDE
 from core.imaging.options import DrawingOptions
 from core.imaging.sizes import Size
 from core.imaging.uploads import PAINTED
-from core.pipeline_tasks import pipeline_class
+from core.models.pipeline_tasks import pipeline_class
 from core.provenance import Provenance
 from core.snippets.origin import Place, file_of, place_of
 from core.snippets.picture_size import drawn_at

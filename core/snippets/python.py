@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from core.catalogue import find_task
 from core.provenance import Provenance
-from core.remote_names import is_remote
+from core.remote.names import is_remote
 from core.snippets import pipelines
 from core.snippets.attention import attention
 from core.snippets.chat import chat

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from core.remote_names import PROVIDERS, Endpoint, Place
-from core.remote_options import RemoteOptions
+from core.remote.names import PROVIDERS, Endpoint, Place
+from core.remote.options import RemoteOptions
 from core.snippets.curl import LONGEST_ARGUMENT, json_line
 from core.snippets.source import Code, call, code, literal
 

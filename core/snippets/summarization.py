@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from core.catalogue import find_task
-from core.loading import read_config
+from core.models.loading import read_config
 from core.snippets.loading import Plan, load
 from core.snippets.source import Code, RowCode, call, code, literal, source_of
 from core.snippets.writing import DECODED, generated, indented, stand_in

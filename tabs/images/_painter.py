@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from core.errors import BadFile
-from core.job_files import written_whole
+from core.jobs.files import written_whole
 from core.words import LANGUAGES, in_bytes, say
 
 PAINTED = "inpainting-painted"

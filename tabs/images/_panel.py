@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from core.imaging.options import DrawingOptions
-from core.recipe import FILE_FIELDS
+from core.pictures.recipe import FILE_FIELDS
 
 Controls = dict[str, Any]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from core.atelier import Atelier
 from core.errors import AtelierError
-from core.forecast import Forecast
 from core.imaging.options import WISHES
-from core.model_facts import ModelFacts, picture_needs
-from core.wish import Wish
+from core.models.forecast import Forecast
+from core.placement.model_facts import ModelFacts, picture_needs
+from core.placement.wish import Wish
 from core.words import Sentence, in_bytes, say
 from tabs._events import Visit
 from tabs._views import failure, notes, paragraph

@@ -12,7 +12,7 @@ import gradio as gr
 from core.catalogue import model_choices
 from core.errors import InvalidInput
 from core.imaging.options import DrawingOptions
-from core.recipe import FILE_FIELDS, Recipe, Restored, read_recipe, settings_of
+from core.pictures.recipe import FILE_FIELDS, Recipe, Restored, read_recipe, settings_of
 from core.settings import LIMITS
 from core.words import in_bytes, say
 from tabs._events import Visit

@@ -13,12 +13,12 @@ import gradio as gr
 
 from core.atelier import Atelier
 from core.errors import AtelierError
-from core.gallery import KeptPicture
 from core.imaging.options import DrawingOptions
 from core.imaging.work import PREVIEW, SHEET, SKILLS
-from core.jobs import JobView, State
+from core.jobs.runner import JobView, State
+from core.pictures.gallery import KeptPicture
+from core.pictures.recipe import FILE_FIELDS, Recipe, read_recipe
 from core.provenance import Provenance
-from core.recipe import FILE_FIELDS, Recipe, read_recipe
 from core.snippets import PictureCode, pictures_markdown
 from core.words import in_bytes, say
 from tabs._events import Visit

@@ -12,9 +12,9 @@ import gradio as gr
 
 from core.atelier import PICTURES_BYTES, VISITOR_PICTURES_BYTES, Atelier
 from core.errors import Busy
-from core.gallery import KeptPicture
 from core.imaging.options import comma_separated
-from core.job_views import Owner
+from core.jobs.views import Owner
+from core.pictures.gallery import KeptPicture
 from core.words import Sentence, in_bytes, say
 from tabs._events import Visit
 from tabs._files import offer

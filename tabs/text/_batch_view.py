@@ -7,7 +7,7 @@ from typing import Any
 
 from core.atelier import Atelier
 from core.errors import AtelierError
-from core.jobs import JobView, State
+from core.jobs.runner import JobView, State
 from core.snippets import TableJob, table_markdown, table_parameters
 from core.tasks.text.batch import TextBatchSettings
 from core.tasks.text.batch_results import Outcome, Summary, read_summary, result_files

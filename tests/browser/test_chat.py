@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from core.conversation_file import title_of
+from core.conversations.file import title_of
 from core.messages import read_messages
 from core.words import dictionary, say
 from tests.browser.conftest import OpenWindow

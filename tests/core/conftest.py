@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.hub import Hub
+from core.hub.client import Hub
 from tests.fakes.chat_server import FakeChatServer
 from tests.fakes.hub_server import FakeHub
 from tests.fakes.models import cluttered_repository

@@ -10,8 +10,8 @@ import pytest
 from core import catalogue
 from core.catalogue import TASKS, Catalogue, ModelSpec, Source, find_task, languages_in, model_choices
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName, WrongTask
+from core.placement.wish import Wish
 from core.settings import Mode, Settings
-from core.wish import Wish
 from core.words import say
 
 TASK = "text-classification"

@@ -9,7 +9,7 @@ import torch
 
 from core.atelier import open_atelier
 from core.events import CancelToken
-from core.hardware import probe
+from core.machine.hardware import probe
 from core.settings import Settings
 from core.tasks.text.beams import Request, write_with_beams
 from core.tasks.text.text_generation import TASK, TextGenerationSettings

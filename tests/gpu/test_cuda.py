@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.atelier import Atelier, open_atelier
-from core.hardware import probe
+from core.machine.hardware import probe
 from core.settings import Settings
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 

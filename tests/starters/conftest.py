@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from core.catalogue import Catalogue
-from core.hub import Hub
-from core.loading import Loader
-from core.registry import Registry
+from core.hub.client import Hub
+from core.models.loading import Loader
+from core.models.registry import Registry
 from core.settings import Settings
 
 

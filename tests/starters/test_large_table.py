@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from core.jobs import Jobs, State
-from core.registry import Registry
+from core.jobs.runner import Jobs, State
+from core.models.registry import Registry
 from core.tables import read_table, write_csv
 from core.tasks.text.batch import KIND, TextBatchSettings, run_batch
 from core.tasks.text.batch_results import read_rows, read_summary, result_files, status_counts

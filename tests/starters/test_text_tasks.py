@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.catalogue import starter_names
-from core.registry import Registry
+from core.models.registry import Registry
 from core.tasks.text.fill_mask import FillMaskSettings, fill_masks
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.conversation_file import Conversation, Head, Said
+from core.conversations.file import Conversation, Head, Said
 from core.messages import MOST_MESSAGES
 from core.settings import LIMITS
 from core.words import say

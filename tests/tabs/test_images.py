@@ -18,8 +18,8 @@ from core.errors import AtelierError, BadFile, InvalidInput, UnknownName
 from core.imaging.options import WISHES
 from core.imaging.text_to_image import TextToImageSettings
 from core.imaging.work import draw
-from core.jobs import JobHandle, State
-from core.recipe import recipe_of, write_png
+from core.jobs.runner import JobHandle, State
+from core.pictures.recipe import recipe_of, write_png
 from core.settings import Mode, Settings
 from core.words import dictionary, say
 from tabs._events import Visit
@@ -31,7 +31,7 @@ from tabs.images._restore import settings_in, update_of
 from tabs.images._upload import PictureUpload
 from tabs.images._view import SETTINGS, watch
 from tabs.images.gallery import Keeper
-from tests.core.test_jobs import ended
+from tests.core.jobs.test_runner import ended
 from tests.fakes.pipelines import tiny_pipeline
 
 ADA, BO = Visit(visitor="ada"), Visit(visitor="bo")

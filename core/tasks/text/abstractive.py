@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.events import Progress
-from core.loading import LoadedModel
-from core.registry import Registry
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.tasks.text.encoder import Lane, encode
 from core.tasks.text.fitting import parts
 from core.tasks.text.seq2seq import WritingOptions, WrittenText, token_counts, write_texts

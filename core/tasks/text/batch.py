@@ -17,10 +17,10 @@ from core.catalogue import find_task, languages_in
 from core.errors import AtelierError, HubError, InvalidInput, ModelError
 from core.events import Progress
 from core.fields import choice, number, text
-from core.jobs import JobHandle
-from core.loading import LoadedModel
-from core.memory import ran_out
-from core.registry import Registry
+from core.jobs.runner import JobHandle
+from core.machine.memory import ran_out
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.settings import LIMITS
 from core.tables import Table, guess_text_column, read_table
 from core.tasks.text.batch_results import (

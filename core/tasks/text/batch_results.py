@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.job_files import written_whole
+from core.jobs.files import written_whole
 from core.provenance import Provenance
 from core.settings import LIMITS
 from core.tables import Layout, Table, free_name, read_table, write_csv, write_parquet

@@ -13,10 +13,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from core.decoding import PROMPT_TOKENS_AT_ONCE, Token, Written, inputs_of
+from core.compute.decoding import PROMPT_TOKENS_AT_ONCE, Token, Written, inputs_of
 from core.events import CancelToken
-from core.loading import LoadedModel
-from core.registry import Registry
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.tasks.text.sampling import GenerationOptions, arguments
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 from core import fields
 from core.catalogue import ModelSpec
-from core.decoding import Written
+from core.compute.decoding import Written
 from core.errors import InvalidInput
 from core.events import CancelToken
-from core.loading import LoadedModel
 from core.messages import Message, as_dicts, read_messages
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.provenance import Provenance
-from core.registry import Registry
-from core.remote_options import RemoteOptions
+from core.remote.options import RemoteOptions
 from core.seeds import drawn
 from core.settings import LIMITS
 from core.tasks.text.beams import Request

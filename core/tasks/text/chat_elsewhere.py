@@ -10,8 +10,8 @@ from core.catalogue import ModelSpec
 from core.errors import Cancelled
 from core.events import CancelToken
 from core.messages import Message, as_dicts, joined
-from core.remote import UNKNOWN, RemoteAnswer, RemoteOptions, stream_chat
-from core.remote_names import remote_place
+from core.remote.chat import UNKNOWN, RemoteAnswer, RemoteOptions, stream_chat
+from core.remote.names import remote_place
 from core.tasks.text.writing import STOPPED
 
 

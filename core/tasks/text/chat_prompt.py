@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
-from core.loading import LoadedModel
 from core.messages import Message
+from core.models.loading import LoadedModel
 from core.tasks.text.chat_template import STORY, USER_TURN, ChatTemplate, template_of
 from core.tasks.text.thinking import OPEN
 from core.words import Sentence, say

@@ -9,10 +9,10 @@ from typing import Any
 
 from core.catalogue import Source
 from core.errors import ModelError
-from core.loading import LoadedModel
 from core.messages import Message, as_dicts, joined
+from core.models.loading import LoadedModel
+from core.models.weights import first_line
 from core.tasks.text.encoder import tokenize
-from core.weights import first_line
 
 USER_TURN = "\nUser:"
 """Where an answer by the plain template is over: the model goes on with the next question by itself."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import InvalidInput
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
 from core.tasks.text.languages import find_language, is_language, language_name, near_languages, same_language
 from core.words import Sentence, say
 

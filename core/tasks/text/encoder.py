@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from core.batching import LARGEST_BATCH
 from core.catalogue import ModelSpec
+from core.compute.batching import LARGEST_BATCH
 from core.events import CancelToken
-from core.loading import USUAL_POSITIONS, LoadedModel, Report
-from core.model_facts import ModelFacts, Needs, Working, text_working
+from core.models.loading import USUAL_POSITIONS, LoadedModel, Report
+from core.models.registry import Registry
+from core.placement.model_facts import ModelFacts, Needs, Working, text_working
 from core.provenance import Provenance
-from core.registry import Registry
 from core.words import Sentence, say
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from core import fields
 from core.errors import InvalidInput, ModelError
-from core.loading import USUAL_POSITIONS, LoadedModel
-from core.model_facts import ModelFacts, Needs, Working, text_working
+from core.models.loading import USUAL_POSITIONS, LoadedModel
+from core.models.registry import Registry
+from core.placement.model_facts import ModelFacts, Needs, Working, text_working
 from core.provenance import Provenance
-from core.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.encoder import (
     BYTES_A_TOKEN,

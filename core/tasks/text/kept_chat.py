@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.conversation_file import Conversation, Said
-from core.conversations import Conversations
+from core.conversations.file import Conversation, Said
+from core.conversations.store import Conversations
 from core.errors import Cancelled, InvalidInput, UnknownName
 from core.events import CancelToken
 from core.messages import as_dicts, first_that_fits
-from core.registry import Registry
+from core.models.registry import Registry
 from core.tasks.text.chat import ChatSettings, Reply, Told, chat
 from core.tasks.text.encoder import Lane
 

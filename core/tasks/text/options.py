@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from core.catalogue import ModelSpec
 from core.errors import InvalidInput
 from core.fields import choice, enforce
-from core.registry import Registry
-from core.wish import ATTENTIONS, DTYPES, QUANTISATIONS, THREE_STATES, Wish
+from core.models.registry import Registry
+from core.placement.wish import ATTENTIONS, DTYPES, QUANTISATIONS, THREE_STATES, Wish
 
 _SEPARATOR = re.compile(r"[,，、،\n]")
 

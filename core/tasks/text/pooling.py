@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import WrongTask
-from core.loading import LoadedModel
-from core.registry import Registry
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.tasks.text.encoder import Encoded, Lane, forward
 
 if TYPE_CHECKING:

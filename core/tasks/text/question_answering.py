@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
 from core.fields import number, text
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.provenance import Provenance
-from core.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, forward, read_span_logits, tokenize
 from core.tasks.text.options import ModelOptions

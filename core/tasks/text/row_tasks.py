@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
 from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features_of_texts
 from core.tasks.text.fill_mask import FillMaskSettings, fill_masks_of_texts
 from core.tasks.text.options import WISHES

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import fields
-from core.decoding import Rule
+from core.compute.decoding import Rule
 from core.errors import InvalidInput
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
 from core.seeds import LARGEST_SEED
 from core.tasks.text.options import ModelOptions
 

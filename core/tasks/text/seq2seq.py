@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import NotEnoughMemory
 from core.events import CancelToken
-from core.loading import LoadedModel
-from core.promises import cache_bytes
-from core.registry import Registry
+from core.models.loading import LoadedModel
+from core.models.promises import cache_bytes
+from core.models.registry import Registry
 from core.tasks.text.beams import between_tokens
 from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, pack, padded_inputs, tokenize
 

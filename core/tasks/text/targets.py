@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
 from core.tasks.text.encoder import tokenize
 from core.words import Sentence, say
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.fields import choice, number, text
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.provenance import Provenance
-from core.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, cut_note, encode, forward, read_logits, with_notes
 from core.tasks.text.label_score import LabelScore

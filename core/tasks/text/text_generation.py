@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import fields
-from core.decoding import Token
+from core.compute.decoding import Token
 from core.errors import InvalidInput
 from core.events import CancelToken
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.provenance import Provenance
-from core.registry import Registry
 from core.seeds import drawn
 from core.settings import LIMITS
 from core.tasks.text.beams import Request

@@ -10,9 +10,9 @@ from typing import Any
 from core import fields
 from core.errors import Cancelled, InvalidInput
 from core.events import Progress
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.provenance import Provenance
-from core.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.direction import Direction, find_direction
 from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, borrow, encode, with_notes

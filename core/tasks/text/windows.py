@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidInput, ModelError
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
 from core.tasks.text.encoder import Encoded, tokenize
 
 

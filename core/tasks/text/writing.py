@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.decoding import Token, Writing, Written, inputs_of
+from core.compute.decoding import Token, Writing, Written, inputs_of
+from core.compute.shared_cache import most_columns
 from core.errors import Cancelled
-from core.loading import LoadedModel
-from core.promises import cache_bytes
-from core.registry import Registry
-from core.shared_cache import most_columns
+from core.models.loading import LoadedModel
+from core.models.promises import cache_bytes
+from core.models.registry import Registry
 from core.tasks.text.beams import Request, write_with_beams
 from core.tasks.text.sampling import rule
 

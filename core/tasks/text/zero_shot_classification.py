@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from core import fields
 from core.errors import InvalidInput, WrongTask
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.provenance import Provenance
-from core.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.encoder import (
     INTERACTIVE,

@@ -12,7 +12,7 @@ import pytest
 from core.atelier import open_atelier
 from core.imaging.pictures import Drawn, Watch
 from core.imaging.text_to_image import TextToImageSettings, text_to_image
-from core.registry import Registry
+from core.models.registry import Registry
 from core.settings import Settings
 from tests.fakes.pipelines import tiny_pipeline
 

@@ -13,7 +13,7 @@ from core.errors import Cancelled, InvalidInput, NotAModel
 from core.events import CancelToken
 from core.imaging.pictures import Watch
 from core.imaging.text_to_image import TextToImageSettings
-from core.registry import Registry
+from core.models.registry import Registry
 from tests.fakes.pipelines import tiny_pipeline
 
 HEAVY = 0.3

@@ -11,7 +11,7 @@ import pytest
 from core.errors import InvalidInput, ModelError
 from core.imaging.conditions import SURE, stick_figure
 from core.imaging.controlnet import ControlNetSettings, controlnet
-from core.registry import Registry
+from core.models.registry import Registry
 from tests.fakes.pipelines import tiny_controlnet, tiny_depth, tiny_pipeline, tiny_pose
 
 

@@ -11,7 +11,7 @@ import pytest
 from core.errors import BadFile, InvalidInput
 from core.imaging.image_to_image import ImageToImageSettings, image_to_image
 from core.imaging.sizes import fitted
-from core.registry import Registry
+from core.models.registry import Registry
 from tests.fakes.pipelines import tiny_pipeline
 
 

@@ -11,7 +11,7 @@ import pytest
 from core.errors import WrongTask
 from core.imaging.inpainting import InpaintingSettings, inpainting
 from core.imaging.text_to_image import TextToImageSettings, text_to_image
-from core.registry import Registry
+from core.models.registry import Registry
 from tests.fakes.pipelines import tiny_pipeline
 
 

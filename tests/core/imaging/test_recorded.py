@@ -9,8 +9,8 @@ import pytest
 
 from core.imaging.recorded import KEPT, STEPS_BEFORE, may_be_recorded, recorded
 from core.imaging.text_to_image import TextToImageSettings
-from core.loading import LoadedModel
-from core.registry import Registry
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from tests.fakes.pipelines import tiny_pipeline
 
 

@@ -12,10 +12,10 @@ from core.errors import NotEnoughMemory
 from core.imaging.pictures import Watch
 from core.imaging.repair import Shortage, careful_decoding, next_remedy
 from core.imaging.text_to_image import TextToImageSettings
-from core.loading import LoadedModel
-from core.placement import Placement
-from core.registry import Registry
-from core.wish import Wish
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
+from core.placement.planner import Placement
+from core.placement.wish import Wish
 from tests.fakes.pipelines import tiny_pipeline
 
 

@@ -12,7 +12,7 @@ from core.events import CancelToken, Progress
 from core.imaging.pictures import Watch
 from core.imaging.recorded import KEPT
 from core.imaging.text_to_image import TextToImageSettings, text_to_image
-from core.registry import Registry
+from core.models.registry import Registry
 from tests.fakes.pipelines import FAMILIES, tiny_pipeline
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from core.events import Progress
 from core.imaging.text_to_image import TextToImageSettings
 from core.imaging.work import draw
-from core.jobs import Jobs, State
-from core.recipe import read_recipe
-from core.registry import Registry
+from core.jobs.runner import Jobs, State
+from core.models.registry import Registry
+from core.pictures.recipe import read_recipe
 from tests.serving import until
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from core.catalogue import Catalogue
-from core.hub import Hub
-from core.loading import LoadedModel, Loader
-from core.registry import Registry
+from core.hub.client import Hub
+from core.models.loading import LoadedModel, Loader
+from core.models.registry import Registry
 from core.settings import Settings
 from tests.fakes.models import tiny_bert
 

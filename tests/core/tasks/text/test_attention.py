@@ -11,8 +11,8 @@ import torch
 import transformers
 
 from core.errors import InvalidInput, WrongTask
-from core.loading import starter_base_folder
-from core.registry import Registry
+from core.models.loading import starter_base_folder
+from core.models.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.attention import MOST_TOKENS, AttentionSettings, map_attention
 

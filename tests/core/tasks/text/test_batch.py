@@ -20,7 +20,7 @@ import pytest
 
 from core.errors import BadFile, Cancelled, InvalidInput, WrongTask
 from core.events import CancelToken
-from core.registry import Registry
+from core.models.registry import Registry
 from core.settings import LIMITS, PROJECT
 from core.tables import read_table, write_csv, write_parquet
 from core.tasks.text import batch

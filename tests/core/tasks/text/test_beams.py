@@ -21,8 +21,8 @@ from transformers import (
     OpenAIGPTLMHeadModel,
 )
 
-from core.batching import Batcher
-from core.decoding import PROMPT_TOKENS_AT_ONCE, Written
+from core.compute.batching import Batcher
+from core.compute.decoding import PROMPT_TOKENS_AT_ONCE, Written
 from core.errors import Cancelled
 from core.events import CancelToken
 from core.tasks.text.beams import PLACES_AT_ONCE, Request, write_with_beams

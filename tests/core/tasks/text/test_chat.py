@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 from core.errors import Cancelled, InvalidInput, ModelError
 from core.events import CancelToken
 from core.messages import Message
-from core.registry import Registry
+from core.models.registry import Registry
 from core.tasks.text.chat import ChatSettings, Reply, chat
 from core.tasks.text.chat_template import PLAIN, STORY
 from core.tasks.text.encoder import Lane

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from core.loading import LoadedModel
+from core.models.loading import LoadedModel
+from core.models.registry import Registry
 from core.provenance import MIXED
-from core.registry import Registry
 from core.tasks.text.encoder import Lane, encode, forward, read_logits
 from core.tasks.text.text_classification import TextClassificationSettings
 

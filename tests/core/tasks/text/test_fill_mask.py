@@ -12,7 +12,7 @@ from tokenizers import AddedToken
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from core.errors import InvalidInput, ModelError, WrongTask
-from core.registry import Registry
+from core.models.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.encoder import INTERACTIVE, Lane
 from core.tasks.text.fill_mask import MOST_MASKS, TASK, FillMaskSettings, fill_masks, fill_masks_of_texts

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from core.conversation_file import Conversation
-from core.conversations import Conversations
+from core.conversations.file import Conversation
+from core.conversations.store import Conversations
 from core.errors import Busy, Cancelled, HubError, InvalidInput, UnknownName
 from core.events import CancelToken
 from core.messages import MOST_MESSAGES
-from core.registry import Registry
+from core.models.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.kept_chat import Answered, Place, Talk
 from tests.fakes.models import tiny_chat

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from core.catalogue import Catalogue
-from core.devices import Device, Hardware
 from core.errors import NotEnoughMemory
-from core.hub import Hub
-from core.job_folder import JobFolder
-from core.job_work import JobHandle, StopToken
-from core.loading import Loader
-from core.model_facts import ModelFacts, text_working
+from core.hub.client import Hub
+from core.jobs.folder import JobFolder
+from core.jobs.work import JobHandle, StopToken
+from core.machine.devices import Device, Hardware
+from core.models.loading import Loader
+from core.models.registry import Registry
+from core.placement.model_facts import ModelFacts, text_working
 from core.redaction import Redactor
-from core.registry import Registry
 from core.settings import Settings
 from core.tasks.text.attention import AttentionSettings, map_attention
 from core.tasks.text.batch import TextBatchSettings, run_batch

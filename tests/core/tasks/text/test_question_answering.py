@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from core.errors import InvalidInput, WrongTask
-from core.registry import Registry
+from core.models.registry import Registry
 from core.tasks.text.encoder import INTERACTIVE
 from core.tasks.text.question_answering import (
     TASK,

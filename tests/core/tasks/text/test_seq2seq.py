@@ -15,12 +15,12 @@ import torch
 import transformers
 
 from core.catalogue import Catalogue
-from core.devices import Device, Hardware
 from core.errors import Cancelled, NotEnoughMemory
 from core.events import CancelToken
-from core.hub import Hub
-from core.loading import LoadedModel, Loader
-from core.registry import Registry
+from core.hub.client import Hub
+from core.machine.devices import Device, Hardware
+from core.models.loading import LoadedModel, Loader
+from core.models.registry import Registry
 from core.settings import Settings
 from core.tasks.text.encoder import INTERACTIVE, Lane, encode
 from core.tasks.text.seq2seq import (

@@ -18,8 +18,8 @@ import transformers
 from core.catalogue import starter_metrics
 from core.errors import Cancelled, InvalidInput
 from core.events import CancelToken, Progress
-from core.loading import starter_base_folder
-from core.registry import Registry
+from core.models.loading import starter_base_folder
+from core.models.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.abstractive import Part
 from core.tasks.text.encoder import INTERACTIVE, Lane

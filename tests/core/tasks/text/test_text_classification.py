@@ -11,7 +11,7 @@ import pytest
 from transformers import pipeline
 
 from core.errors import InvalidInput, WrongTask
-from core.registry import Registry
+from core.models.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.encoder import INTERACTIVE, encode, pack
 from core.tasks.text.text_classification import TASK, TextClassificationSettings, classify_text, classify_texts

@@ -12,10 +12,10 @@ import pytest
 import torch
 from transformers import pipeline
 
-from core.decoding import Token, Writing, Written
+from core.compute.decoding import Token, Writing, Written
 from core.errors import Cancelled, InvalidInput
 from core.events import CancelToken
-from core.registry import Registry
+from core.models.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import arguments
 from core.tasks.text.text_generation import (

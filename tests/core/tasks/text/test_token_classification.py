@@ -11,7 +11,7 @@ import pytest
 from transformers import pipeline
 
 from core.errors import InvalidInput, ModelError
-from core.registry import Registry
+from core.models.registry import Registry
 from core.tasks.text.encoder import INTERACTIVE
 from core.tasks.text.token_classification import (
     STRATEGIES,

@@ -12,8 +12,8 @@ import transformers
 
 from core.errors import Cancelled, InvalidInput
 from core.events import CancelToken, Progress
-from core.loading import starter_base_folder
-from core.registry import Registry
+from core.models.loading import starter_base_folder
+from core.models.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.encoder import INTERACTIVE, Lane
 from core.tasks.text.layout import in_one_line, translatable
@@ -284,9 +284,7 @@ def test_a_stop_request_is_heard(models: dict[str, str], registry: Registry) -> 
         translate(asked(models["one"]), registry, Lane(cancel=cancel))
 
 
-def test_a_stop_keeps_what_is_done(
-    models: dict[str, str], registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_keeps_what_is_done(models: dict[str, str], registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after the first batch, the text has its translations, the rest stands as it was, and both are counted."""
     monkeypatch.setattr("core.tasks.text.seq2seq.rows_at_once", lambda _: 1)
     settings, cancel = asked(models["one"], num_beams=1), CancelToken()

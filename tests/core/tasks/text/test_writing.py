@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from core.decoding import Token
+from core.compute.decoding import Token
 from core.tasks.text.writing import Teller
 from tests.fakes.models import tiny_llama
 

@@ -10,7 +10,7 @@ import pytest
 from transformers import pipeline
 
 from core.errors import InvalidInput, WrongTask
-from core.registry import Registry
+from core.models.registry import Registry
 from core.settings import LIMITS
 from core.tasks.text.encoder import INTERACTIVE
 from core.tasks.text.zero_shot_classification import (

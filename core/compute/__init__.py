@@ -1,0 +1,1 @@
+"""Many users, one machine: who computes when, and what is computed together."""

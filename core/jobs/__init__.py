@@ -1,0 +1,1 @@
+"""Long work on disk: a job is a folder."""

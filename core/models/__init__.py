@@ -1,0 +1,1 @@
+"""What is in memory: files become models, which are borrowed, counted and let go."""

@@ -1,0 +1,339 @@
+"""Where a model's files are: a starter, a Hub repository or a folder, and under an adapter the base it names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from core.catalogue import (
+    STARTER_BASE,
+    Catalogue,
+    ModelSpec,
+    Source,
+    find_task,
+    split_revision,
+    starter_folder,
+    starter_metrics,
+)
+from core.errors import NotAModel, UnsafeWeights, WrongTask
+from core.events import CancelToken, Progress
+from core.hub.adapter_files import choose_adapter_file
+from core.hub.pipeline_files import INDEX, PipelineFiles
+from core.hub.repository import Repository, choose_weights, require_weights
+from core.hub.safetensors_header import count_parameters, read_header
+from core.models.folder import (
+    check_task,
+    describe,
+    digest_of_folder,
+    is_adapter,
+    is_whole,
+    listed,
+    pipeline_in,
+    read_config,
+    sha256_of,
+    starter_base_folder,
+    verify,
+)
+from core.placement.model_facts import facts_of_pipeline
+from core.placement.planner import ModelFacts, facts_from_config
+
+if TYPE_CHECKING:
+    from core.hub.client import Hub, HubFacts
+
+Report = Callable[[Progress], None]
+MOST_LAYERS = 4
+"""Adapters that may stand on each other; more, or a circle, is a mistake in adapter_config.json."""
+
+ANY_ENCODER = "feature-extraction"
+"""The task under which a base is looked for: the adapter brings the head."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a model's bytes lie on this machine, and which bytes they are."""
+
+    folder: Path
+    """Weights and tokenizer of the base."""
+    config_folder: Path
+    """config.json: the base's own, or the starter's with its labels."""
+    revision: str
+    adapters: tuple[Path, ...] = ()
+    adapter_label: str | None = None
+    base_label: str | None = None
+    adapter_file: Path | None = None
+    """The one file that matters where an adapter was asked for alone, to be laid over another model."""
+    watched: tuple[tuple[Path, str], ...] = ()
+    """Local folders and the digests they had: somebody may write another model there."""
+
+    @property
+    def weights(self) -> list[Path]:
+        """The safetensors files of the base that loading reads."""
+        if self.adapter_file:
+            return [self.adapter_file]
+        found = self.pipeline.weights if self.pipeline else choose_weights(listed(self.folder))
+        return [self.folder / file.name for file in found]
+
+    @property
+    def pipeline(self) -> PipelineFiles | None:
+        """What loading reads of a diffusers pipeline, component by component; None for any other model."""
+        return pipeline_in(self.folder)
+
+    @property
+    def head_from(self) -> Path | None:
+        """The adapter that brings the head, where it has no config.json to say so; None = the configuration tells."""
+        return self.adapters[-1] if self.adapters and self.config_folder not in self.adapters else None
+
+    def changed(self) -> bool:
+        """Tell whether a local folder holds something else by now, or is gone."""
+        return any(not folder.is_dir() or digest_of_folder(folder) != digest for folder, digest in self.watched)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A model seen from outside: the planner's facts, the revision, and the bytes still to download."""
+
+    facts: ModelFacts
+    revision: str
+    download_bytes: int
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What goes with one search: whom to tell, who may stop it, and what led here."""
+
+    report: Report | None = None
+    cancel: CancelToken | None = None
+    above: tuple[str, ...] = field(default_factory=tuple)
+    """The adapters that led here."""
+
+    def under(self, name: str) -> _Search:
+        """Return the search for the base of adapter `name`."""
+        if len(self.above) >= MOST_LAYERS:
+            raise NotAModel("error.adapters_in_circle", names=" → ".join((*self.above, name)))
+        return replace(self, above=(*self.above, name))
+
+
+class Finder:
+    """Finds files and facts; loads nothing."""
+
+    def __init__(self, catalogue: Catalogue, hub: Hub) -> None:
+        """Keep the catalogue (names inside adapters are resolved by it, too) and the Hub."""
+        self._catalogue = catalogue
+        self._hub = hub
+
+    def locate(self, spec: ModelSpec, report: Report | None = None, cancel: CancelToken | None = None) -> ModelFiles:
+        """Find the files of `spec`, downloading what is missing; raises HubError or ModelError."""
+        _require_files(spec)
+        search = _Search(report, cancel)
+        if find_task(spec.task).form == "adapter":
+            return self._locate_adapter(spec, search)
+        files = self._locate(spec, search)
+        check_task(describe(files.config_folder), spec, files.head_from)
+        return files
+
+    def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
+        """Return the planner's facts from config.json and the safetensors headers; loads no weights."""
+        _require_model(spec)
+        facts = _facts(files)
+        if spec.source is Source.STARTER:
+            return replace(facts, bf16_agrees=starter_metrics(spec.name).get("bf16_agrees"))
+        return facts
+
+    def preview(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Preview:
+        """Return what is known before the weights are here; of a Hub model only small files are read."""
+        _require_files(spec)
+        _require_model(spec)
+        return self._preview(spec, _Search(cancel=cancel))
+
+    def _locate(self, spec: ModelSpec, search: _Search) -> ModelFiles:
+        if spec.source is Source.STARTER:
+            return self._locate_starter(spec.name, search)
+        if spec.source is Source.FOLDER:
+            folder = Path(spec.name)
+            return self._on_its_base(folder_files(folder), folder.name, search)
+        asked = None if spec.adapters else spec
+        files = self._on_its_base(self._download(spec.name, spec.revision, asked, search), spec.name, search)
+        for adapter in spec.adapters:
+            name, revision = split_revision(adapter)
+            files = _with_adapter(files, self._download(name, revision, None, search), name)
+        return files
+
+    def _locate_adapter(self, spec: ModelSpec, search: _Search) -> ModelFiles:
+        """Find one safetensors file; its header is read, so that a damaged one is told here."""
+        if spec.source is Source.HUB:
+            repository = self._hub.look_up(spec.name, spec.revision, search.cancel, adapter=True)
+            folder = self._hub.download(repository, progress=search.report, cancel=search.cancel)
+            path, revision = folder / repository.weights[0].name, repository.commit
+        else:
+            path = _adapter_in(starter_folder(spec.name) if spec.source is Source.STARTER else Path(spec.name))
+            revision = sha256_of(path)[:12]
+        read_header(path)
+        return ModelFiles(path.parent, path.parent, revision, adapter_file=path)
+
+    def _locate_starter(self, name: str, search: _Search) -> ModelFiles:
+        folder = starter_folder(name)
+        if is_whole(folder):
+            return _with_digest(ModelFiles(folder, folder, ""))
+        base = self._starter_base(search)
+        weights = folder / "adapter_model.safetensors"
+        if not weights.exists():
+            return base
+        revision = sha256_of(weights)[:12]
+        return replace(
+            base,
+            config_folder=folder,
+            revision=revision,
+            adapters=(folder,),
+            adapter_label=f"{name}@{revision}",
+            base_label=STARTER_BASE.hub_id,
+        )
+
+    def _starter_base(self, search: _Search) -> ModelFiles:
+        """Find the package, else download the same bytes; both are held against the hash in the catalogue."""
+        base = starter_base_folder() or self._download(STARTER_BASE.hub_id, None, None, search).folder
+        verify(base / "model.safetensors", STARTER_BASE.sha256)
+        return ModelFiles(base, base, STARTER_BASE.sha256[:12])
+
+    def _download(self, name: str, revision: str | None, asked: ModelSpec | None, search: _Search) -> ModelFiles:
+        """Bring a repository here; what `asked` cannot use is refused before its weights are fetched."""
+        repository = self._hub.look_up(name, revision, search.cancel)
+        if repository.has_remote_code:
+            raise UnsafeWeights("error.remote_code", name=name)
+        if asked and repository.download_bytes:
+            check_task(self._hub.configuration(repository), asked)
+        folder = self._hub.download(repository, progress=search.report, cancel=search.cancel)
+        return ModelFiles(folder, folder, repository.commit)
+
+    def _on_its_base(self, files: ModelFiles, name: str, search: _Search) -> ModelFiles:
+        """Where the files are an adapter, put its base under it; the base passes the same rules as a typed name."""
+        if not is_adapter(files.folder):
+            return files
+        base = self._base_of(read_config(files.folder, "adapter_config.json"))
+        if base is None:
+            found, label = self._starter_base(search), STARTER_BASE.hub_id
+        else:
+            found, label = self._locate(base, search.under(name)), base.name
+        return _with_adapter(found, files, name, label)
+
+    def _base_of(self, description: Mapping[str, Any]) -> ModelSpec | None:
+        """Return the base that an adapter names, with whatever head; None = the starters' base, which is here."""
+        name = str(description.get("base_model_name_or_path") or "").strip()
+        if not name:
+            raise NotAModel("error.adapter_without_base")
+        if name == STARTER_BASE.hub_id and starter_base_folder():
+            return None
+        revision = description.get("revision")
+        return self._catalogue.resolve(f"{name}@{revision}" if isinstance(revision, str) else name, ANY_ENCODER)
+
+    def _preview(self, spec: ModelSpec, search: _Search) -> Preview:
+        if spec.source is Source.HUB:
+            return self._preview_repository(spec, search)
+        if spec.source is Source.STARTER and not is_whole(starter_folder(spec.name)) and starter_base_folder() is None:
+            base = self._catalogue.resolve(STARTER_BASE.hub_id, ANY_ENCODER)
+            return self._preview_repository(base, search)
+        if spec.source is Source.FOLDER and is_adapter(Path(spec.name)):
+            files = folder_files(Path(spec.name))
+            return self._preview_base(read_config(files.folder, "adapter_config.json"), spec.name, search)
+        files = self._locate(spec, search)
+        check_task(describe(files.config_folder), spec, files.head_from)
+        return Preview(self.facts(spec, files), files.revision, 0)
+
+    def _preview_repository(self, spec: ModelSpec, search: _Search) -> Preview:
+        repository, *adapters = self._repositories(spec, search)
+        known = self._hub.facts(repository, search.cancel)
+        download = sum(one.download_bytes for one in (repository, *adapters))
+        if "base_model_name_or_path" in known.config:
+            base = self._preview_base(known.config, spec.name, search)
+            return replace(base, revision=repository.commit, download_bytes=base.download_bytes + download)
+        if not adapters:
+            check_task(known.config, spec)
+        return Preview(_facts_on_hub(known), repository.commit, download)
+
+    def _preview_base(self, description: Mapping[str, Any], name: str, search: _Search) -> Preview:
+        base = self._base_of(description)
+        if base is None:
+            files = self._starter_base(search)
+            return Preview(_facts(files), files.revision, 0)
+        return self._preview(base, search.under(name))
+
+    def _repositories(self, spec: ModelSpec, search: _Search) -> list[Repository]:
+        named = [(spec.name, spec.revision), *map(split_revision, spec.adapters)]
+        return [self._hub.look_up(name, revision, search.cancel) for name, revision in named]
+
+
+def _require_files(spec: ModelSpec) -> None:
+    """Refuse a model on another machine: there is nothing of it to load, to plan or to look into here."""
+    if spec.source.remote:
+        raise NotAModel("error.remote_has_no_files", name=spec.name)
+
+
+def _require_model(spec: ModelSpec) -> None:
+    """Refuse what is no model on its own but is laid over one."""
+    if find_task(spec.task).form == "adapter":
+        raise WrongTask("error.adapter_alone", name=spec.name, task=spec.task)
+
+
+def _adapter_in(place: Path) -> Path:
+    """Return the adapter's file: the path itself, or the one in that folder."""
+    return place if place.is_file() else place / choose_adapter_file(listed(place), place.name).name
+
+
+def _facts(files: ModelFiles) -> ModelFacts:
+    if files.pipeline:
+        return _facts_of_pipeline(files.folder, files.pipeline)
+    weights = files.weights
+    parameters, size = count_parameters(weights), sum(path.stat().st_size for path in weights)
+    return facts_from_config(describe(files.config_folder), parameters, size)
+
+
+def _facts_of_pipeline(folder: Path, parts: PipelineFiles) -> ModelFacts:
+    names = dict.fromkeys(str(PurePosixPath(file.name).parent) for file in parts.weights)
+    counted = {one: count_parameters(folder / file.name for file in parts.weights_of(one)) for one in names}
+    configs = {one: read_config(folder / one) for one in names}
+    return facts_of_pipeline(
+        read_config(folder, INDEX), counted, configs, sum(file.size_bytes for file in parts.weights)
+    )
+
+
+def _facts_on_hub(known: HubFacts) -> ModelFacts:
+    if not known.components:
+        return facts_from_config(known.config, known.parameters, known.weight_bytes)
+    counted: Counter[str] = Counter()
+    for name, count in known.parameters_by_file.items():
+        counted[str(PurePosixPath(name).parent)] += count
+    return facts_of_pipeline(known.config, counted, known.components, known.weight_bytes)
+
+
+def _with_digest(files: ModelFiles) -> ModelFiles:
+    """Name a starter by its weights: the hash of its file or, where there are several, of their hashes."""
+    hashes = [sha256_of(path) for path in files.weights]
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return replace(files, revision=whole[:12])
+
+
+def _with_adapter(base: ModelFiles, adapter: ModelFiles, name: str, base_label: str | None = None) -> ModelFiles:
+    own_config = (adapter.folder / "config.json").exists()
+    return replace(
+        base,
+        config_folder=adapter.folder if own_config else base.config_folder,
+        adapters=(*base.adapters, adapter.folder),
+        adapter_label=", ".join(filter(None, (base.adapter_label, f"{name}@{adapter.revision}"))),
+        base_label=base_label or base.base_label,
+        watched=(*base.watched, *adapter.watched),
+    )
+
+
+def folder_files(folder: Path) -> ModelFiles:
+    """Accept a local folder with a configuration and safetensors; its revision is a digest (see `digest_of_folder`)."""
+    if not folder.is_dir():
+        raise NotAModel("error.no_such_folder", folder=str(folder))
+    if not any((folder / name).exists() for name in (INDEX, "config.json", "adapter_config.json")):
+        raise NotAModel("error.folder_without_config", folder=str(folder))
+    if pipeline_in(folder) is None:
+        require_weights(listed(folder))
+    digest = digest_of_folder(folder)
+    return ModelFiles(folder, folder, digest, watched=((folder, digest),))

@@ -1,0 +1,1 @@
+"""Pictures kept on disk, each with its recipe inside."""
