@@ -17,6 +17,7 @@ TARGETS = (
     ("nli", "zero_shot_top1", "clinc150 test", "10 domains", 0.75),
     ("sentiment", "accuracy", "sentiment_polarity test", "", 0.84),
     ("sentiment", "accuracy", "sentiment_polarity test", "detokenised", 0.84),
+    ("fill-mask", "top5_accuracy", "tinystories validation", "15% of the tokens hidden", 0.80),
     ("translate-en-fr", "sacrebleu", "translation_en_fr validation", "beam search of 4; nrefs:1", 33),
     ("translate-en-fr", "chrf", "translation_en_fr validation", "beam search of 4; nrefs:1", 52),
 )
