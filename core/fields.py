@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 from core.errors import InvalidInput
 
 TEXT, NUMBER, CHOICE = "text", "number", "choice"
+
+_COMMAS = re.compile(r"[,，、،\n]")
 
 
 def text(*, limit: int, default: str | None = None, optional: bool = False) -> Any:
@@ -36,6 +39,11 @@ def number(default: float, *, low: float, high: float, step: float = 1) -> Any:
 def choice(default: str, options: tuple[str, ...]) -> Any:
     """Declare one of `options`."""
     return dataclasses.field(default=default, metadata={"kind": CHOICE, "options": options})
+
+
+def comma_separated(text: str) -> tuple[str, ...]:
+    """Return what stands between commas, of whatever script, in order: trimmed, none blank."""
+    return tuple(part.strip() for part in _COMMAS.split(text) if part.strip())
 
 
 def enforce(settings: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.tasks.text.encoder import Lane
 from core.tasks.text.kept_chat import Answered, Talk, Turn
 from tabs._chat_view import as_written, draw, draw_answer, draw_below, draw_files, draw_text, harmless
 from tabs._events import Refusal, Visit
+from tabs._screen import Outputs
 
 SETTLE_SECONDS = 3.0
 """How long a page waits for an answer to end that was stopped, or whose page was just left."""
@@ -26,7 +27,7 @@ SKIP: Any = gr.skip()
 
 
 @dataclass(frozen=True)
-class Screen:
+class Screen(Outputs):
     """What the page shows, in the order of its outputs; what is not said stays as it is."""
 
     conversation: Any = field(default_factory=gr.skip)
@@ -43,11 +44,6 @@ class Screen:
     snippets: Any = field(default_factory=gr.skip)
     result: Any = field(default_factory=gr.skip)
     provenance: Any = field(default_factory=gr.skip)
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """One value an output."""
-        return tuple(getattr(self, one.name) for one in fields(self))
 
 
 NO_ANSWER: dict[str, Any] = {"files": "", "view": "", "snippets": "", "result": None, "provenance": None}

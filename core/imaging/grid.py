@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidInput
-from core.imaging.options import DrawingOptions, comma_separated
+from core.fields import comma_separated
+from core.imaging.options import DrawingOptions
 from core.settings import LIMITS
 
 NONE = "none"

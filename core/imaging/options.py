@@ -22,7 +22,6 @@ LARGEST_SEED = 2**32 - 1
 """What other tools write into their pictures goes up to here."""
 LARGEST_WEIGHT = 4.0
 
-_SEPARATOR = re.compile(r"[,，、،\n]")
 _WEIGHTED = re.compile(r"(?P<name>[^:].*?)(?::(?P<weight>[-+]?(?:\d+\.?\d*|\.\d+)))?")
 
 
@@ -94,20 +93,15 @@ class DrawingOptions:
 
     def adapters(self) -> tuple[WeightedAdapter, ...]:
         """Return the LoRA adapters in the order given; raises InvalidInput for one that is there twice."""
-        found = tuple(_weighted(part) for part in comma_separated(self.loras))
+        found = tuple(_weighted(part) for part in fields.comma_separated(self.loras))
         _refuse_twice([one.name for one in found], "loras")
         return found
 
     def inversions(self) -> tuple[NamedInversion, ...]:
         """Return the textual inversions in the order given; raises InvalidInput for one that is there twice."""
-        found = tuple(_named(part) for part in comma_separated(self.textual_inversions))
+        found = tuple(_named(part) for part in fields.comma_separated(self.textual_inversions))
         _refuse_twice([one.name for one in found], "textual_inversions")
         return found
-
-
-def comma_separated(text: str) -> tuple[str, ...]:
-    """Return what stands between commas, of whatever script, in order: trimmed, none blank."""
-    return tuple(part.strip() for part in _SEPARATOR.split(text) if part.strip())
 
 
 def _weighted(part: str) -> WeightedAdapter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from core.words import in_bytes, say
 from tabs._events import Visit
 from tabs._files import offer
 from tabs._owner import owner_of
+from tabs._screen import Outputs
 from tabs._views import failure, folded, notes, paragraph, progress_bar, ran_on
 from tabs.images._finished import Finished, read_finished
 
@@ -34,7 +35,7 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Screen:
+class Screen(Outputs):
     """What the page shows of a job, in the order of its outputs; what is not said stays as it is."""
 
     gallery: Any = field(default_factory=gr.skip)
@@ -43,11 +44,6 @@ class Screen:
     snippets: Any = field(default_factory=gr.skip)
     result: Any = field(default_factory=gr.skip)
     provenance: Any = field(default_factory=gr.skip)
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """One value an output."""
-        return tuple(getattr(self, one.name) for one in fields(self))
 
 
 def watch(atelier: Atelier, visit: Visit, job: str) -> Generator[tuple[Any, ...] | None]:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from core.atelier import PICTURES_BYTES, VISITOR_PICTURES_BYTES, Atelier
 from core.errors import Busy
-from core.imaging.options import comma_separated
+from core.fields import comma_separated
 from core.jobs.views import Owner
 from core.pictures.gallery import KeptPicture
 from core.words import Sentence, in_bytes, say

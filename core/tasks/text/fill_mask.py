@@ -27,7 +27,7 @@ from core.tasks.text.encoder import (
     with_notes,
 )
 from core.tasks.text.masks import GENERIC, part_with_masks, with_mask_token
-from core.tasks.text.options import ModelOptions, comma_separated
+from core.tasks.text.options import ModelOptions
 from core.tasks.text.targets import target_tokens
 from core.words import Sentence, say
 
@@ -58,7 +58,7 @@ class FillMaskSettings(ModelOptions):
     @property
     def target_list(self) -> tuple[str, ...]:
         """The words to choose from, in order; empty = the whole vocabulary."""
-        return comma_separated(self.targets)
+        return tuple(dict.fromkeys(fields.comma_separated(self.targets)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields
 
 from core.catalogue import ModelSpec
@@ -10,8 +9,6 @@ from core.errors import InvalidInput
 from core.fields import choice, enforce
 from core.models.registry import Registry
 from core.placement.wish import ATTENTIONS, DTYPES, QUANTISATIONS, THREE_STATES, Wish
-
-_SEPARATOR = re.compile(r"[,，、،\n]")
 
 WISHES = ("device", "dtype", "attention", "attention_slicing", "quantisation")
 """The fields of ModelOptions that become a Wish."""
@@ -40,9 +37,3 @@ class ModelOptions:
         """Return the model that these options mean for `task`."""
         wish = Wish(**{name: getattr(self, name) for name in WISHES})
         return registry.resolve(self.model, task, wish)
-
-
-def comma_separated(text: str) -> tuple[str, ...]:
-    """Return what stands between commas, of whatever script, in order: trimmed, none blank, none twice."""
-    parts = (part.strip() for part in _SEPARATOR.split(text))
-    return tuple(dict.fromkeys(part for part in parts if part))

@@ -27,7 +27,7 @@ from core.tasks.text.encoder import (
     with_notes,
 )
 from core.tasks.text.label_score import LabelScore
-from core.tasks.text.options import ModelOptions, comma_separated
+from core.tasks.text.options import ModelOptions
 from core.words import Sentence
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ZeroShotClassificationSettings(ModelOptions):
     @property
     def label_list(self) -> tuple[str, ...]:
         """The labels in order: trimmed, none blank, none twice."""
-        return comma_separated(self.labels)
+        return tuple(dict.fromkeys(fields.comma_separated(self.labels)))
 
     @property
     def hypotheses(self) -> tuple[str, ...]:
