@@ -630,8 +630,8 @@ def test_nothing_goes_round_the_queue(served: Served, name: str) -> None:
     assert answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED} or name in LOOKS
 
 
-LOOKS = {"/models_ledger", "/overview"}
-"""Quick looks that never wait in the queue, and so may be asked directly."""
+LOOKS = {"/image_stop", "/models_ledger", "/overview", "/pictures"}
+"""Quick looks, and a stop, that never wait in the queue, and so may be asked directly."""
 
 
 @pytest.mark.parametrize(

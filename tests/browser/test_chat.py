@@ -66,9 +66,12 @@ def server() -> Iterator[FakeChatServer]:
 def come_in(page: Page, model: str, new_tokens: int = 20) -> None:
     """Open the tab, choose a model, and ask for so short answers."""
     open_tab(page, "tab.chat")
-    choose(page, model)
     page.locator("#chat-more button").first.click()
-    page.locator("#chat-max_new_tokens input").fill(str(new_tokens))
+    choose(page, model)  # meanwhile the settings below finish opening, which would undo what was filled in too early
+    most = page.locator("#chat-max_new_tokens input")
+    most.fill(str(new_tokens))
+    most.press("Tab")
+    expect(most).to_have_value(str(new_tokens))
 
 
 def choose(page: Page, model: str) -> None:
@@ -93,8 +96,11 @@ def answer_to(page: Page, text: str) -> str:
 
 
 def expect_said(page: Page, text: str) -> None:
-    """Wait until the last message of the user is `text`."""
-    expect(said(page, "user").last).to_have_text(text, timeout=PATIENCE)
+    """Wait until the last message of the user is `text`; a refusal instead is shown as it reads."""
+    last, dialog = said(page, "user").last, page.get_by_test_id("toast-body")
+    expect(last.filter(has_text=text).or_(dialog).first).to_be_visible(timeout=PATIENCE)
+    assert dialog.all_inner_texts() == []
+    expect(last).to_have_text(text)
 
 
 def whole_answer(page: Page) -> str:
