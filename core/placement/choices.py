@@ -142,13 +142,13 @@ def _refuse_flash(hardware: Hardware, device: Device, dtype: str) -> None:
 
 
 def _refuse_quantisation(case: Case, device: Device) -> None:
-    wish = case.wish
+    quantisation = case.wish.quantisation
+    if case.facts.kind == "diffusion":
+        raise InvalidInput("error.quantisation_diffusion", quantisation=quantisation)
     if device.kind != "cuda":
-        raise InvalidInput("error.quantisation_needs_cuda", quantisation=wish.quantisation, device=device.label)
+        raise InvalidInput("error.quantisation_needs_cuda", quantisation=quantisation, device=device.label)
     if "bitsandbytes" not in case.hardware.packages:
-        raise InvalidInput("error.bitsandbytes_missing", quantisation=wish.quantisation)
-    if wish.offload in ("model", "sequential"):
-        raise InvalidInput("error.offload_quantised")
+        raise InvalidInput("error.bitsandbytes_missing", quantisation=quantisation)
 
 
 def _echoes(case: Case, way: Way) -> Iterator[Sentence]:

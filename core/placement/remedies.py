@@ -88,8 +88,8 @@ def _vae_may(name: str) -> Callable[[Case, Way], bool]:
 
 def _may_offload(case: Case, way: Way) -> bool:
     """Offload is a diffusion pipeline's; it helps where the weights can leave the GPU's own memory."""
-    free_to_choose = case.wish.offload == "auto" and way.quantisation == "none"
-    return free_to_choose and case.facts.kind == "diffusion" and not way.device.shares_main_memory
+    free_to_choose = case.wish.offload == "auto" and case.facts.kind == "diffusion"
+    return free_to_choose and not way.device.shares_main_memory
 
 
 def _may_slice(case: Case, way: Way) -> bool:

@@ -344,8 +344,16 @@ def test_forced_diffusion_choices() -> None:
         plan(replace(SD_15, vae=False), A100, Wish(vae_tiling="on"))
     with pytest.raises(InvalidInput, match="computes in main memory already"):
         plan(SD_15, LAPTOP, Wish(offload="sequential"))
-    with pytest.raises(InvalidInput, match="stays on its GPU"):
-        plan(SD_15, A100, Wish(quantisation="nf4", offload="model"))
+
+
+def test_pictures_are_not_quantised() -> None:
+    """What would load whole is refused, and never advised."""
+    quantising = Hardware((cuda(4, (8, 0)), cpu(1)), cores=4, packages=("bitsandbytes",))
+    with pytest.raises(InvalidInput, match="language models only"):
+        plan(SD_15, quantising, Wish(quantisation="nf4"))
+    with pytest.raises(NotEnoughMemory) as refusal:
+        plan(replace(SD_15, parameters=60 * GB), quantising, Wish())
+    assert "quantisation" not in str(refusal.value)
 
 
 def test_flash_attention_where_it_can_be() -> None:
