@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "3 skills: settings in, result out",
-        ("core.tasks*", "core.snippets*", "core.imaging*"),
+        ("core.tasks*", "core.snippets*", "core.imaging*", "core.training*"),
     ),
     (
         "4 one running instance",
@@ -62,6 +62,7 @@ SKILLS_MAY_IMPORT = {
     ("core.snippets", "core.tasks"): "the code of a result is written from the task's own settings and defaults",
     ("core.snippets", "core.imaging"): "the code of a picture, too, and from the numbers of its conditions",
     ("core.evaluation", "core.tasks"): "what is evaluated is what the page runs",
+    ("core.training", "core.evaluation"): "a run's metrics are those of every evaluation",
 }
 
 HEAVY = {"torch", "transformers", "diffusers", "peft", "datasets"}

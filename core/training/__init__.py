@@ -1,0 +1,1 @@
+"""Training: settings in, a run out: an adapter or a model, with the record of how it came about."""
