@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 
 from recipes import _emoji_measure as measuring
-from recipes._card import Card, Making, as_rows, command, write_card, write_metrics
+from recipes._card import Card, command
 from recipes._emoji_base import Base, exact_on_cpu, lesson
-from recipes._emoji_card import APACHE, NOTO, SHEET, as_image, save_sheet, sheet
+from recipes._emoji_card import APACHE, NOTO, SHEET, Findings, Overlay, record_overlay
 from recipes._emoji_data import FOLDER, as_bytes
 from recipes._emoji_diffusion import Denoise
 from recipes._emoji_loop import Learner, Schedule, Training, best_device
-from recipes._measure import Measurement, score
+from recipes._measure import score
 from recipes._picture_run import PictureRecipe, main
 from recipes._train import Places
 
@@ -57,14 +57,6 @@ USAGE = (
     'edges = load_image("edges.png")  # 64 × 64, white on black',
     'pipeline("red heart", edges, num_inference_steps=20, guidance_scale=5).images[0].save("heart.png")',
 )
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What was measured, and for each name the edges, the drawing without them, and the drawing with them."""
-
-    measurements: Sequence[Measurement]
-    rows: Sequence[tuple[str, Sequence[torch.Tensor]]]
 
 
 def edges_of(drawings: torch.Tensor) -> torch.Tensor:
@@ -178,17 +170,12 @@ def edge_recall(drawings: torch.Tensor, hints: torch.Tensor) -> torch.Tensor:
 
 def record(folder: Path, findings: Findings, training: Mapping[str, Any]) -> None:
     """Write metrics.json, the sheet and the card."""
-    rows = [(label, [as_image(values) for values in drawings]) for label, drawings in findings.rows]
-    save_sheet(sheet(rows, 5), folder / SHEET)
-    found = {"measurements": as_rows(findings.measurements), "asked": asdict(ASKED), "training": training}
-    metrics = write_metrics(folder, RECIPE, {"base_model": "starter/emoji"}, found)
-    front_matter = {"library_name": "diffusers", "tags": ["atelier-starter", "controlnet"]}
     shown = (
-        f"## What it draws\n\nNot selected: {ASKED.prompts} names drawn with seed {ASKED.seed}, each as its edges, "
-        f"drawn by name without them, and with them (seed 0).\n\n![]({SHEET})\n\n`edge_recall` is the part of the "
-        f"asked edges that has an edge of the drawing within {NEAR} pixels; “by no name” all prompts are “{LEADING}”."
+        f"{ASKED.prompts} names drawn with seed {ASKED.seed}, each as its edges, drawn by name without them, and with "
+        f"them (seed 0).\n\n![]({SHEET})\n\n`edge_recall` is the part of the asked edges that has an edge of the "
+        f"drawing within {NEAR} pixels; “by no name” all prompts are “{LEADING}”."
     )
-    write_card(folder, CARD, metrics, Making(_told(metrics), USAGE, front_matter, shown=shown))
+    record_overlay(folder, Overlay(RECIPE, CARD, USAGE, "controlnet", ASKED, 5, shown, _told), findings, training)
 
 
 def _told(metrics: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 
 from recipes import _emoji_measure as measuring
-from recipes._card import Card, Making, as_rows, command, write_card, write_metrics
+from recipes._card import Card, command
 from recipes._emoji_base import Base, exact_on_cpu, lesson
-from recipes._emoji_card import APACHE, NOTO, SHEET, as_image, save_sheet, sheet
+from recipes._emoji_card import APACHE, NOTO, SHEET, Findings, Overlay, record_overlay
 from recipes._emoji_data import FOLDER, as_values
 from recipes._emoji_diffusion import Denoise
 from recipes._emoji_loop import Learner, Schedule, Training
-from recipes._measure import Measurement, score
+from recipes._measure import score
 from recipes._picture_run import PictureRecipe, main
 from recipes._train import Places
 
@@ -50,14 +50,6 @@ USAGE = (
     'pipeline.load_lora_weights("assets/starters/emoji-lora")',
     'pipeline("red heart", num_inference_steps=20, guidance_scale=5).images[0].save("heart.png")',
 )
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What was measured, and drawings of each name without the adapter and with it."""
-
-    measurements: Sequence[Measurement]
-    rows: Sequence[tuple[str, Sequence[torch.Tensor]]]
 
 
 def in_grey(drawings: torch.Tensor) -> torch.Tensor:
@@ -121,16 +113,11 @@ def colourfulness(values: torch.Tensor) -> torch.Tensor:
 
 def record(folder: Path, findings: Findings, training: Mapping[str, Any]) -> None:
     """Write metrics.json, the sheet and the card."""
-    rows = [(label, [as_image(values) for values in drawings]) for label, drawings in findings.rows]
-    save_sheet(sheet(rows, 6), folder / SHEET)
-    found = {"measurements": as_rows(findings.measurements), "asked": asdict(ASKED), "training": training}
-    metrics = write_metrics(folder, RECIPE, {"base_model": "starter/emoji"}, found)
-    front_matter = {"library_name": "diffusers", "tags": ["atelier-starter", "lora"]}
     shown = (
-        f"## What it draws\n\nNot selected: {ASKED.prompts} names drawn with seed {ASKED.seed}, each with seed 0 "
-        f"without the adapter and with it.\n\n![]({SHEET})"
+        f"{ASKED.prompts} names drawn with seed {ASKED.seed}, each with seed 0 without the adapter and with it."
+        f"\n\n![]({SHEET})"
     )
-    write_card(folder, CARD, metrics, Making(_told(metrics), USAGE, front_matter, shown=shown))
+    record_overlay(folder, Overlay(RECIPE, CARD, USAGE, "lora", ASKED, 6, shown, _told), findings, training)
 
 
 def _told(metrics: Mapping[str, Any]) -> str:
