@@ -149,6 +149,22 @@ class Finder:
         _require_model(spec)
         return self._preview(spec, _Search(cancel=cancel))
 
+    def configurations(self, spec: ModelSpec, cancel: CancelToken | None = None) -> Mapping[str, Mapping[str, Any]]:
+        """Return config.json or model_index.json under "", and a pipeline's components' by name; no weights are read.
+
+        An adapter's is that of the base it stands on. Raises HubError or ModelError.
+        """
+        _require_files(spec)
+        if spec.source is Source.HUB:
+            repository = self._hub.look_up(spec.name, spec.revision, cancel)
+            known = self._hub.facts(repository, cancel)
+            base = self._base_of(known.config) if "base_model_name_or_path" in known.config else None
+            if base:
+                return self.configurations(base, cancel)
+            if "base_model_name_or_path" not in known.config:
+                return {"": known.config, **known.components}
+        return _configurations_of(self._locate(spec, _Search(cancel=cancel)))
+
     def _locate(self, spec: ModelSpec, search: _Search) -> ModelFiles:
         if spec.source is Source.STARTER:
             return self._locate_starter(spec.name, search)
@@ -306,6 +322,13 @@ def _facts_on_hub(known: HubFacts) -> ModelFacts:
     for name, count in known.parameters_by_file.items():
         counted[str(PurePosixPath(name).parent)] += count
     return facts_of_pipeline(known.config, counted, known.components, known.weight_bytes)
+
+
+def _configurations_of(files: ModelFiles) -> Mapping[str, Mapping[str, Any]]:
+    if files.pipeline is None:
+        return {"": describe(files.config_folder)}
+    components = dict.fromkeys(str(PurePosixPath(file.name).parent) for file in files.pipeline.weights)
+    return {"": read_config(files.folder, INDEX), **{one: read_config(files.folder / one) for one in components}}
 
 
 def _with_digest(files: ModelFiles) -> ModelFiles:
