@@ -29,6 +29,9 @@ STOP_FILE_CHECK_SECONDS = 0.1
 class StopToken(CancelToken):
     """A CancelToken that also turns when the job's stop file appears, and remembers whether the work saw it turn."""
 
+    interrupted = "error.job_interrupted"
+    """What is said of work that ended because its carrier had to."""
+
     def __init__(self, stop_file: Path) -> None:
         """Watch `stop_file`."""
         super().__init__()
@@ -238,7 +241,7 @@ def _judge(error: BaseException | None, token: StopToken, redactor: Redactor) ->
     if error is None:
         return State.SUCCEEDED, None
     if isinstance(error, Cancelled):
-        return (State.INTERRUPTED, say("error.job_interrupted")) if token.closing else (State.CANCELLED, None)
+        return (State.INTERRUPTED, say(token.interrupted)) if token.closing else (State.CANCELLED, None)
     if isinstance(error, AtelierError):
         return State.FAILED, _redacted(error.sentence, redactor)
     if disk_is_full(error):
