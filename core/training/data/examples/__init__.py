@@ -1,0 +1,1 @@
+"""One kind of row each: its cells read, checked, and written down under its canonical columns."""
