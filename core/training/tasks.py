@@ -82,7 +82,7 @@ _TASKS = (
         columns=("tokens", "tags"),
         metrics=("seqeval",),
         best="eval_f1",
-        methods=METHODS,
+        methods=tuple(method for method in METHODS if method != PROMPT),  # peft gives its positions no label
         peft_type="TOKEN_CLS",
         catalogue_task="token-classification",
         model=_MINI_LM,
