@@ -63,7 +63,9 @@ def test_progress_begins_at_nought_and_ends_at_the_last_step(tmp_path: Path, job
 def test_evaluations_have_the_names_of_metrics(tmp_path: Path, job: JobHandle) -> None:
     """eval_loss keeps its name beside the training's loss; runtimes are no metrics; a loss is logged beside each."""
     trainer = plain_trainer(tmp_path, [EventListener(job, 24)], eval_strategy="steps", eval_steps=3, logging_steps=100)
-    trainer.compute_metrics = lambda found: {"accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())}
+    trainer.compute_metrics = lambda found: {
+        "accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())
+    }
     trainer.train()
     found = [one.payload for one in events(job, "evaluation")]
     assert [one["step"] for one in found] == [3, 6]
