@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "3 skills: settings in, result out",
-        ("core.tasks*", "core.snippets*", "core.imaging*", "core.training*"),
+        ("core.tasks*", "core.snippets*", "core.imaging*", "core.evaluation*", "core.training*"),
     ),
     (
         "4 one running instance",
