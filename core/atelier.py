@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.catalogue import Catalogue
 from core.conversations.store import Conversations
 from core.hub.client import Hub
+from core.jobs.board import JobBoard
 from core.jobs.runner import Jobs
 from core.models.loading import Loader
 from core.models.registry import Registry
@@ -17,6 +18,10 @@ PICTURES_BYTES = 5_000_000_000
 """All pictures together; beyond it, the oldest go."""
 VISITOR_PICTURES_BYTES = 500_000_000
 """One visitor's, where there are several."""
+RUNS_BYTES = 100_000_000_000
+"""All trainings together; beyond it none is started until one is deleted."""
+RUNS_DAYS = 36_500.0
+"""Trainings are kept until somebody deletes them."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +37,24 @@ class Atelier:
     """Pictures that are drawn, and were: a line of their own, so that none waits behind a table."""
     gallery: Gallery
     """What a visitor keeps of them."""
+    training: Jobs
+    """Trainings: each has a process of its own, which outlives this one."""
+    board: JobBoard
+    """All of these jobs, as one list."""
 
     def adopt(self) -> None:
         """Call at start-up: find what an earlier server left, and make room."""
-        for jobs in (self.jobs, self.pictures):
+        for jobs in (self.jobs, self.pictures, self.training):
             jobs.adopt()
         self.pictures.sweep()
 
     def shutdown(self, wait_seconds: float = 10) -> bool:
-        """End everything that runs, in order; True if all of it ended within `wait_seconds` each."""
+        """End everything that runs here, in order; True if all of it ended within `wait_seconds` each.
+
+        Trainings go on in their own processes.
+        """
         self.conversations.shutdown()
-        ended = [jobs.shutdown(wait_seconds) for jobs in (self.pictures, self.jobs)]
+        ended = [jobs.shutdown(wait_seconds) for jobs in (self.pictures, self.jobs, self.training)]
         return all(ended)
 
 
@@ -56,4 +68,12 @@ def open_atelier(settings: Settings) -> Atelier:
         quota_bytes=PICTURES_BYTES,
         quota_bytes_each=None if settings.alone else VISITOR_PICTURES_BYTES,
     )
-    return Atelier(settings, registry, hub, Jobs(settings.jobs_folder), conversations, pictures, Gallery(pictures))
+    jobs, training = Jobs(settings.jobs_folder), _training(settings)
+    board = JobBoard({"tables": jobs, "pictures": pictures, "training": training})
+    return Atelier(
+        settings, registry, hub, jobs, conversations, pictures, Gallery(pictures), training=training, board=board
+    )
+
+
+def _training(settings: Settings) -> Jobs:
+    return Jobs(settings.runs_folder, quota_bytes=RUNS_BYTES, keep_days=RUNS_DAYS)

@@ -133,6 +133,11 @@ class Settings:
         return self.home / "pictures"
 
     @property
+    def runs_folder(self) -> Path:
+        """Where trainings keep their records, their checkpoints and what they made."""
+        return self.home / "runs"
+
+    @property
     def conversations_folder(self) -> Path:
         """Where conversations are kept, a folder for each visitor."""
         return self.home / "conversations"

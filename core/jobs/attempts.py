@@ -16,13 +16,19 @@ def attempt_number(folder: Path) -> int:
     return JobFolder(folder).record().attempt
 
 
+def can_resume(look: Snapshot) -> bool:
+    """Tell whether a job has ended, without success, and left what a further attempt begins with."""
+    own_process = look.record.carrier is Carrier.PROCESS and bool(look.record.command)
+    return own_process and not look.state.alive and look.state is not State.SUCCEEDED
+
+
 def require_resumable(look: Snapshot) -> None:
     """Raise Busy for a job that is alive, InvalidInput for one that succeeded, NotAllowed for one without a process."""
     if look.state.alive:
         raise Busy("error.job_not_ended", state=look.state.value)
     if look.state is State.SUCCEEDED:
         raise InvalidInput("error.job_succeeded_already")
-    if look.record.carrier is not Carrier.PROCESS or not look.record.command:
+    if not can_resume(look):
         raise NotAllowed("error.job_not_resumable")
 
 

@@ -47,6 +47,8 @@ class Snapshot:
     record: Record
     ending: Ending | None
     state: State
+    launched: bool = False
+    """A process was started for it, and its work has not begun."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,14 @@ class JobFolder:
     def look(self) -> Snapshot:
         """Read the files and add up the state; raises FileNotFoundError or ValueError as `record` does."""
         record, ending = self.record(), self.ending()
-        if ending is None and not self._carried(record):
+        launched = self.launched() if ending is None and waits_for_process(record) else None
+        if ending is None and not self._carried(record, launched):
+            if self.record() != record:  # it begins, or begins again, this very moment
+                return self.look()
             ending = self.ending()  # it may have been written between the first look and the death
-            return Snapshot(record, ending, ending.outcome if ending else State.INTERRUPTED)
-        return Snapshot(record, ending, ending.outcome if ending else self._live_state(record))
+            return Snapshot(record, ending, ending.outcome if ending else State.INTERRUPTED, launched is not None)
+        state = ending.outcome if ending else self._live_state(record, launched)
+        return Snapshot(record, ending, state, launched is not None)
 
     def events_after(self, after: int, limit: int) -> list[Event]:
         """Return at most `limit` events numbered above `after`."""
@@ -152,18 +158,16 @@ class JobFolder:
         """Add up the sizes of all files below the folder; what vanishes meanwhile counts as nothing."""
         return sum(_size(Path(folder) / name) for folder, _, names in os.walk(self.path) for name in names)
 
-    def _carried(self, record: Record) -> bool:
+    def _carried(self, record: Record, launched: ProcessMark | None) -> bool:
         if waits_for_process(record):
-            launched = self.launched()
             return launched is None or launched.lives()  # in line it needs nobody: the next server finds it there
         # Our own mark needs no look-up, and must not: a clock that was set meanwhile would move our start time.
         return record.process == self.here or record.process.lives()
 
-    def _live_state(self, record: Record) -> State:
+    def _live_state(self, record: Record, launched: ProcessMark | None) -> State:
         if self.stop_file.exists():
             return State.STOPPING
-        begun = record.started is not None or (waits_for_process(record) and self.launch_file.exists())
-        return State.RUNNING if begun else State.QUEUED
+        return State.QUEUED if record.started is None and launched is None else State.RUNNING
 
 
 def _write_whole(path: Path, value: Any) -> None:

@@ -126,7 +126,7 @@ def waits_for_process(record: Record) -> bool:
 def interrupted_ending(record: Record, tail: Tail) -> Ending:
     """Say of work that died without a word how far it had come, as its last event tells."""
     began = record.started or record.created
-    seconds = max((tail.time or began) - began, 0.0)
+    seconds = max((tail.time or began) - began, 0.0) if record.started else 0.0
     by_server = record.carrier is Carrier.THREAD
     error = say("error.job_interrupted" if by_server else "error.job_process_gone")
     return Ending(State.INTERRUPTED, seconds, tail.time or began, error, tail.progress, tail.seq)

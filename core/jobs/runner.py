@@ -1,7 +1,8 @@
 """Long work on disk: start it, follow it from any browser, stop it, and find it again after a restart.
 
-A job is a folder (core/jobs/folder.py); this floor keeps the line in front of the one job that computes, and says who
-may see what. Everything a page needs to hold is the job's id.
+A job is a folder (core/jobs/folder.py). What a thread of this server carries waits in one line (core/jobs/threads.py),
+what a process of its own carries in a line for each device (core/jobs/lines.py); this floor says who may see what, and
+who gets in. Everything a page needs to hold is the job's id.
 """
 
 from __future__ import annotations
@@ -9,45 +10,57 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
-import uuid
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from core.errors import Busy, DiskFull, UnknownName
-from core.jobs.folder import Carrier, Ending, JobFolder, ProcessMark, Record, Snapshot, State, interrupted_ending
+from core.jobs.attempts import next_attempt, require_resumable
+from core.jobs.ends import UnwrittenEnds
+from core.jobs.folder import JobFolder, Snapshot
+from core.jobs.lines import FIRST_DEVICE, ProcessLines, waits_in_line
+from core.jobs.process import ProcessWork
+from core.jobs.records import Carrier, ProcessMark, Record, State, interrupted_ending
+from core.jobs.room import LEAST_FREE_BYTES, Room
 from core.jobs.shelf import JobShelf, Swept, is_job_id
-from core.jobs.views import ANYBODY, Adopted, Following, JobView, Owner, belongs, digest, end_of, installed_versions
-from core.jobs.work import JobHandle, StopToken, Work, carry, disk_is_full, end_untouched, to_json, write_ending
+from core.jobs.threads import InLine, Task, ThreadLine
+from core.jobs.views import ANYBODY, Adopted, Following, JobView, Owner, belongs, end_of, new_record, view_of
+from core.jobs.watch import Patience, cancel_untouched
+from core.jobs.work import JobHandle, StopToken, Work, disk_is_full, write_ending
 from core.redaction import Redactor
 from core.words import Sentence, say
 
-__all__ = ["ANYBODY", "Adopted", "Following", "JobHandle", "JobView", "Jobs", "State", "Swept", "Work"]
+__all__ = [
+    "ANYBODY",
+    "Adopted",
+    "Following",
+    "JobHandle",
+    "JobView",
+    "Jobs",
+    "Patience",
+    "ProcessRules",
+    "ProcessWork",
+    "State",
+    "Swept",
+    "Work",
+]
 
 MOST_WAITING_EACH = 3
 """How many jobs of one visitor may wait, so that nobody fills the line that all share."""
 
 
 @dataclass(frozen=True)
-class _Task:
-    folder: JobFolder
-    kind: str
-    token: StopToken
-    redactor: Redactor
-    work: Work
-    owner: str | None = None
-    """Digest of the visitor; None on an instance of one's own."""
+class ProcessRules:
+    """What holds for jobs with a process of their own."""
 
-    @property
-    def id(self) -> str:
-        return self.folder.path.name
+    patience: Patience = field(default_factory=Patience)
+    least_free_bytes: int = LEAST_FREE_BYTES
+    """What must be left on the disk beside the job's own needs."""
 
 
 class Jobs:
-    """All jobs below one folder; one of them computes at a time, the others wait in line.
+    """All jobs below one folder; one of them computes at a time (on each device), the others wait in line.
 
     `owner` is a visitor's name or session; None are the jobs that belong to nobody (an instance of one's own).
     Another visitor's job, a job that never was and a malformed id are the same UnknownName.
@@ -61,20 +74,23 @@ class Jobs:
         quota_bytes_each: int | None = None,
         keep_days: float = 30,
         most_waiting: int = 20,
+        processes: ProcessRules | None = None,
     ) -> None:
         """Use `folder`, created with the first job; `sweep` keeps finished jobs within all three limits.
 
-        `quota_bytes_each` is for the jobs of one owner, so that nobody's work pushes out everybody else's.
+        `quota_bytes_each` is for the jobs of one owner, so that nobody's work pushes out everybody else's. A job with a
+        process of its own is never swept, since it took hours: `launch` is refused beyond the quotas.
         """
+        rules = processes or ProcessRules()
         self._here = ProcessMark.here()
         self._shelf = JobShelf(folder, self._here, quota_bytes, keep_days, quota_bytes_each)
+        self._room = Room(folder, rules.least_free_bytes)
         self._most_waiting = most_waiting
         self._lock = threading.Lock()
-        self._line: deque[_Task] = deque()
-        self._running: _Task | None = None
-        self._thread: threading.Thread | None = None
         self._once: dict[str, str] = {}
-        self._unwritten: dict[str, Ending] = {}
+        self._ends = UnwrittenEnds()
+        self._threads = ThreadLine(self.sweep, self._ends)
+        self._processes = ProcessLines(self._shelf, self._room, rules.patience, self._ends)
         self._closing = False
 
     def start(self, kind: str, settings: Any, work: Work, owner: str | None = None, once_key: str | None = None) -> str:
@@ -82,29 +98,57 @@ class Jobs:
 
         Raises Busy when the line is full or the server is closing, DiskFull when the job cannot be written.
         """
-        once = digest(f"{owner}\n{once_key}") if once_key is not None else None
+        record = new_record(kind, settings, self._here, owner, once_key)
+        redactor = Redactor.of(record.settings, os.environ)
         with self._lock:
-            twin = self._twin(once)
+            twin = self._twin(record.once)
             if twin:
                 return twin
-            self._admit(None if owner is None else digest(owner))
-            task = self._create(
-                Record(
-                    id=uuid.uuid4().hex,
-                    kind=kind,
-                    settings=to_json(settings),
-                    versions=installed_versions(),
-                    carrier=Carrier.THREAD,
-                    process=self._here,
-                    created=time.time(),
-                    owner=None if owner is None else digest(owner),
-                    once=once,
-                ),
-                work,
-            )
-            self._line.append(task)
-            self._keep_working()
-        return task.id
+            running = self._threads.running()
+            self._admit(record.owner, self._threads.waiting(), running.kind if running else None)
+            folder = self._create(replace(record, settings=redactor.value(record.settings)))
+            self._threads.add(Task(folder, kind, StopToken(folder.stop_file), redactor, work, record.owner))
+        return record.id
+
+    def launch(
+        self,
+        kind: str,
+        settings: Any,
+        command: ProcessWork,
+        owner: str | None = None,
+        once_key: str | None = None,
+        device: str = FIRST_DEVICE,
+    ) -> str:
+        """Put a job with a process of its own in `device`'s line and return its id; a twin is what it is for `start`.
+
+        The process outlives this server, and so does the job's place in line. Raises Busy when the line is full or the
+        server is closing, DiskFull when the disk or the quota has no room for it, and what `command.fill` raises.
+        """
+        record = _with_process(new_record(kind, settings, self._here, owner, once_key), command, device)
+        with self._lock:
+            twin = self._twin(record.once)
+            if twin:
+                return twin
+            self._admit_process(record)
+            folder = self._create(record, command.fill)
+            self._processes.add(folder, record, command.secrets)
+        return record.id
+
+    def resume(self, id: str, owner: Owner = None, secrets: Mapping[str, str] | None = None) -> str:  # noqa: A002
+        """Put a job that ended without success back in line, in the same folder, and return its id.
+
+        `secrets` are needed again only after a restart of the server. Raises Busy while the job is alive, InvalidInput
+        when it has succeeded, NotAllowed when it had no process of its own, and what `launch` raises.
+        """
+        with self._lock:
+            folder, look = self._find(id, owner)
+            require_resumable(look)
+            self._admit_process(look.record)
+            ending = look.ending or interrupted_ending(look.record, folder.tail())
+            self._processes.clear(id, lambda: next_attempt(folder, ending, self._here))
+            self._ends.forget(id)
+            self._processes.add(folder, folder.record(), secrets or {})
+        return id
 
     def follow(self, id: str, after: int = 0, owner: Owner = None, limit: int = 1000) -> Following:  # noqa: A002
         """Return what happened after event number `after`, at most `limit` events, reading only that."""
@@ -120,6 +164,13 @@ class Jobs:
         """Return what a page shows of a job."""
         return self._view(*self._find(id, owner))
 
+    def recent(self, owner: Owner = None, limit: int = 20) -> list[JobView]:
+        """Return this owner's jobs that wait or run here, and those that changed last, newest first."""
+        known = {*self._processes.known(), *(one.id for one in self._threads.waiting())}
+        found = [self._overlay(look) for look in self._shelf.recent(known, lambda one: belongs(one, owner), limit)]
+        found.sort(key=lambda look: (look.state.alive, look.record.created), reverse=True)
+        return list(self._views(found))
+
     def list(self, owner: Owner = None) -> list[JobView]:
         """Return this owner's jobs, newest first; of finished ones only two small files are read."""
         found = [self._overlay(look) for look in self._shelf.looks()]
@@ -131,15 +182,22 @@ class Jobs:
         """Return the folder with what a job made so far."""
         return self._find(id, owner)[0].result_folder
 
+    def folder(self, id: str, owner: Owner = None) -> Path:  # noqa: A002
+        """Return a job's own folder: with its settings, its data and its checkpoints."""
+        return self._find(id, owner)[0].path
+
     def log(self, id: str, owner: Owner = None, last_bytes: int = 20_000) -> str:  # noqa: A002
         """Return the end of a job's log."""
         return end_of(self._find(id, owner)[0].log_file, last_bytes)
 
     def stop(self, id: str, owner: Owner = None) -> State:  # noqa: A002
-        """Ask a job to stop and return its state; a waiting one is cancelled at once, a finished one stays as it is."""
+        """Ask a job to stop and return its state; a waiting one is cancelled at once, a finished one stays as it is.
+
+        A process that does not listen is told by SIGTERM in a while, then ended by force with all it has started.
+        """
         folder, look = self._find(id, owner)
-        if look.state.alive and not self._cancel_waiting(id):
-            self._ask(folder)
+        if look.state.alive and not (self._threads.cancel_waiting(id) or self._processes.cancel_waiting(id)):
+            self._ask(folder, look)
         return self._find(id, owner)[1].state
 
     def delete(self, id: str, owner: Owner = None) -> None:  # noqa: A002
@@ -147,13 +205,20 @@ class Jobs:
         folder, look = self._find(id, owner)
         if look.state.alive:
             raise Busy("error.job_alive", state=look.state.value)
-        self._shelf.remove(folder)
-        self._unwritten.pop(id, None)
+        if look.record.carrier is Carrier.PROCESS:
+            self._processes.clear(id, lambda: self._shelf.remove(folder))
+        else:
+            self._shelf.remove(folder)
+        self._ends.forget(id)
+        self._processes.forget(id)
 
     def adopt(self) -> Adopted:
-        """Call at start-up: write down which jobs died without a word, and go on knowing those that live."""
+        """Call at start-up: write down which jobs died without a word, and go on looking after those that live.
+
+        A job that waited for a process waits again, in its place.
+        """
         dead, alive = [], []
-        for look in self._shelf.looks():
+        for look in sorted(self._shelf.looks(), key=lambda look: look.record.place):
             if look.state is State.INTERRUPTED and look.ending is None:
                 dead.append(look.record.id)
                 with self._shelf.skipping(look.record.id):
@@ -161,6 +226,8 @@ class Jobs:
             elif look.state.alive:
                 alive.append(look.record.id)
                 self._remember(look.record)
+                with self._shelf.skipping(look.record.id):
+                    self._look_after(look)
         return Adopted(tuple(dead), tuple(alive))
 
     def sweep(self) -> Swept:
@@ -170,25 +237,29 @@ class Jobs:
     def shutdown(self, wait_seconds: float = 10) -> bool:
         """Start nothing new, end waiting jobs, ask the running one to stop; True if it did within `wait_seconds`.
 
-        Nobody asked these jobs to stop, so they end as interrupted.
+        Nobody asked these jobs to stop, so they end as interrupted. Those with a process of their own go on, and wait
+        on: the next server adopts them.
         """
         with self._lock:
             self._closing = True
-            waiting, thread, running = tuple(self._line), self._thread, self._running
-            self._line.clear()
-            for task in waiting:
-                self._note(task.id, *end_untouched(task.folder, State.INTERRUPTED))
-        if running:
-            running.token.close()
-        if thread:
-            thread.join(wait_seconds)
-        return not (thread and thread.is_alive())
+        ended = (self._threads.shutdown(wait_seconds), self._processes.shutdown(wait_seconds))
+        return all(ended)
 
     def _write_down_death(self, record: Record) -> None:
         folder = self._shelf.job(record.id)
+        if record.carrier is Carrier.PROCESS:
+            self._processes.clear(record.id)
         if not write_ending(folder, interrupted_ending(record, folder.tail())):
             # Nothing is lost: the state stays computed from the dead process.
             logging.getLogger(__name__).warning("job %s: its end could not be written", record.id)
+
+    def _look_after(self, look: Snapshot) -> None:
+        if look.record.carrier is not Carrier.PROCESS:
+            return
+        if waits_in_line(look):
+            self._processes.take(look)
+        else:
+            self._processes.watch(look)
 
     def _views(self, looks: Sequence[Snapshot]) -> Iterator[JobView]:
         for look in looks:
@@ -209,96 +280,59 @@ class Jobs:
             return None
         return twin if state in (State.QUEUED, State.RUNNING) else None
 
-    def _admit(self, owner: str | None) -> None:
+    def _admit(self, owner: str | None, waiting: Sequence[InLine], running: str | None) -> None:
         if self._closing:
             raise Busy("error.jobs_closing")
-        mine = sum(task.owner == owner for task in self._line)
-        if owner is not None and mine >= MOST_WAITING_EACH:
+        if owner is not None and sum(one.owner == owner for one in waiting) >= MOST_WAITING_EACH:
             raise Busy("error.jobs_full_each", limit=MOST_WAITING_EACH)
-        if len(self._line) >= self._most_waiting:
-            running = self._running.kind if self._running else self._line[0].kind
-            raise Busy("error.jobs_full", limit=self._most_waiting, running=running)
+        if len(waiting) >= self._most_waiting:
+            raise Busy("error.jobs_full", limit=self._most_waiting, running=running or waiting[0].kind)
 
-    def _create(self, record: Record, work: Work) -> _Task:
-        redactor = Redactor.of(record.settings, os.environ)
-        safe = replace(record, settings=redactor.value(record.settings))
+    def _admit_process(self, record: Record) -> None:
+        running = self._processes.running(record.device or FIRST_DEVICE)
+        self._admit(record.owner, self._processes.waiting(), running)
+        self._room.require(record.bytes_needed)
+        self._shelf.require_quota(record.owner)
+
+    def _create(self, record: Record, fill: Callable[[Path], None] | None = None) -> JobFolder:
         try:
-            folder = self._shelf.add(safe)
+            folder = self._shelf.add(record, fill)
         except OSError as error:
             if disk_is_full(error):
                 raise DiskFull("error.job_disk_full") from error
             raise
-        self._remember(safe)
-        return _Task(folder, record.kind, StopToken(folder.stop_file), redactor, work, record.owner)
+        self._remember(record)
+        return folder
 
     def _remember(self, record: Record) -> None:
         if record.once:
             self._once[record.once] = record.id
 
-    def _keep_working(self) -> None:
-        """Have one thread that empties the line; it ends with the line, so an idle server holds none."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work_off, name="atelier-jobs", daemon=True)
-            self._thread.start()
-
-    def _work_off(self) -> None:
-        try:
-            while task := self._next():
-                self._sweep_before(task)
-                self._note(task.id, *carry(task.folder, task.token, task.redactor, task.work))
-        finally:
-            self._make_way()
-
-    def _make_way(self) -> None:
-        """Let the next thread begin, whatever ended this one; the job that it left undone has failed."""
-        with self._lock:
-            if self._thread is not threading.current_thread():  # the line was empty, and another may have begun
-                return
-            undone, self._running, self._thread = self._running, None, None
-            if undone and undone.folder.ending() is None:
-                self._note(undone.id, *end_untouched(undone.folder, State.FAILED))
-            if self._line:
-                self._keep_working()
-
-    def _next(self) -> _Task | None:
-        with self._lock:
-            self._running = self._line.popleft() if self._line else None
-            if self._running is None:
-                self._thread = None
-            return self._running
-
-    def _sweep_before(self, task: _Task) -> None:
-        try:
-            self.sweep()
-        except Exception:  # whatever an old job's files provoke is no fault of this job
-            logging.getLogger(__name__).exception("sweeping old jobs failed before job %s", task.id)
-
-    def _note(self, id: str, ending: Ending, written: bool) -> None:  # noqa: A002, FBT001
-        if not written:
-            self._unwritten[id] = ending
-            logging.getLogger(__name__).error("job %s: its end (%s) could not be written", id, ending.outcome)
-
-    def _cancel_waiting(self, id: str) -> bool:  # noqa: A002
-        with self._lock:
-            task = next((task for task in self._line if task.id == id), None)
-            if task is None:
-                return False
-            self._line.remove(task)
-            self._note(id, *end_untouched(task.folder, State.CANCELLED))
-            return True
-
-    def _ask(self, folder: JobFolder) -> None:
-        running = self._running
-        ours = running is not None and running.id == folder.path.name
-        if running and ours:
-            running.token.cancel()  # first: a full disk must not keep anybody from stopping our own job
+    def _ask(self, folder: JobFolder, look: Snapshot) -> None:
+        ours = self._running_here(look)
+        if ours:
+            ours.token.cancel()  # first: a full disk must not keep anybody from stopping our own job
+        if waits_in_line(look) and not look.record.process.lives():
+            cancel_untouched(folder, self._ends)  # nobody has put it back in line
+            return
         try:
             folder.ask_stop()
         except OSError as error:
             if not disk_is_full(error):
                 raise
-            if not ours:
-                raise DiskFull("error.job_disk_full") from error
+            self._ask_without_disk(look, error, known=ours is not None)
+        if look.record.carrier is Carrier.PROCESS and not waits_in_line(look):
+            self._processes.watch(look)
+
+    def _ask_without_disk(self, look: Snapshot, error: OSError, *, known: bool) -> None:
+        if look.record.carrier is Carrier.PROCESS:
+            self._processes.tell(look)
+        elif not known:
+            raise DiskFull("error.job_disk_full") from error
+
+    def _running_here(self, look: Snapshot) -> Task | None:
+        running = self._threads.running()
+        return running if running and running.id == look.record.id else None
 
     def _find(self, id: str, owner: Owner) -> tuple[JobFolder, Snapshot]:  # noqa: A002
         """Return a job and one look at it; raises UnknownName, alike for what is not there and what is not yours."""
@@ -315,43 +349,37 @@ class Jobs:
 
     def _overlay(self, look: Snapshot) -> Snapshot:
         """Add what only this process knows: an end that the disk refused, a request that has no file."""
-        if not look.state.alive:
-            return look
-        ending = self._unwritten.get(look.record.id)
-        if ending:
-            return Snapshot(look.record, ending, ending.outcome)
-        running = self._running
-        asked = running is not None and running.id == look.record.id and running.token.asked
-        return replace(look, state=State.STOPPING) if asked else look
+        ending = self._ends.of(look.record.id)
+        if ending and look.ending is None:
+            return replace(look, ending=ending, state=ending.outcome)
+        running = self._running_here(look) if look.state.alive else None
+        return replace(look, state=State.STOPPING) if running and running.token.asked else look
 
     def _view(self, folder: JobFolder, look: Snapshot) -> JobView:
-        record = look.record
-        ending = look.ending
-        if ending is None:
-            tail = folder.tail()
-            dead = look.state is State.INTERRUPTED
-            seconds = max(time.time() - record.started, 0.0) if record.started else 0.0
-            ending = interrupted_ending(record, tail) if dead else Ending(look.state, seconds, 0.0, None, tail.progress)
-        position, waiting = self._place(record.id)
-        return JobView(
-            record.id,
-            record.kind,
-            look.state,
-            ending.progress,
-            position,
-            waiting,
-            record.created,
-            ending.seconds,
-            ending.error,
-            dict(record.settings),
-        )
+        return view_of(folder, look, self._place(look.record.id))
 
     def _place(self, id: str) -> tuple[int | None, Sentence | None]:  # noqa: A002
-        with self._lock:
-            position = next((place for place, task in enumerate(self._line, 1) if task.id == id), None)
-            running = self._running
-        if position is None:
+        place = self._threads.place(id) or self._processes.place(id)
+        if place is None:
             return None, None
+        position, running = place
         if running is None:
             return position, say("say.job_next", position=position)
-        return position, say("say.job_queued", position=position, running=running.kind)
+        return position, say("say.job_queued", position=position, running=running)
+
+
+def _with_process(record: Record, command: ProcessWork, device: str) -> Record:
+    """Add what a process needs; a secret among what is written down is a mistake in the program."""
+    redactor = Redactor.of(record.settings, os.environ)
+    written = {"arguments": list(command.arguments), "environment": dict(command.environment)}
+    if redactor.value(written) != written:
+        raise ValueError("a secret belongs into `secrets`")
+    return replace(
+        record,
+        settings=redactor.value(record.settings),
+        carrier=Carrier.PROCESS,
+        device=device,
+        command=command.arguments,
+        environment=dict(command.environment),
+        bytes_needed=command.bytes_needed,
+    )

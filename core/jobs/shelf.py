@@ -7,13 +7,16 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 
-from core.jobs.folder import JobFolder, ProcessMark, Record, Snapshot
+from core.errors import DiskFull
+from core.jobs.folder import JobFolder, Snapshot
+from core.jobs.records import Carrier, ProcessMark, Record
+from core.words import in_bytes
 
 _ID = re.compile(r"[0-9a-f]{32}")
 DAY_SECONDS = 86_400.0
@@ -40,7 +43,7 @@ class _Kept:
     size: int
     owner: str | None
     ended: float | None
-    """None while it lives."""
+    """None while it lives, and for what stays until somebody deletes it."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,20 @@ class JobShelf:
         """Return the folder of `id`, whether it exists or not; the caller has checked that `id` is one."""
         return JobFolder(self.folder / id, self.here)
 
-    def add(self, record: Record) -> JobFolder:
-        """Make a job's folder in one step: it is there whole or not at all; raises OSError."""
+    def add(self, record: Record, fill: Callable[[Path], None] | None = None) -> JobFolder:
+        """Make a job's folder in one step, with what `fill` puts into it: it is there whole or not at all.
+
+        Raises OSError, and what `fill` raises.
+        """
         draft = self.folder / f".new-{record.id}"
         try:
             (draft / "result").mkdir(parents=True)
             draft.chmod(0o700)
+            if fill:
+                fill(draft)
             JobFolder(draft, self.here).write_record(record)
             draft.replace(self.folder / record.id)
-        except OSError:
+        except BaseException:  # whatever kept it from being whole
             shutil.rmtree(draft, ignore_errors=True)
             raise
         return self.job(record.id)
@@ -81,6 +89,31 @@ class JobShelf:
                 look = JobFolder(path, self.here).look()
             if look:
                 yield look
+
+    def recent(self, known: Collection[str], mine: Callable[[Record], bool], limit: int) -> Iterator[Snapshot]:
+        """Look at the jobs in `known`, and at `limit` others that changed last, as far as they are `mine`.
+
+        Of what changed before that, nothing is read: a page asks every few seconds, and there may be thousands.
+        """
+        newest = sorted(self._folders(), key=_changed, reverse=True)
+        for path in sorted(newest, key=lambda path: path.name not in known):
+            look = None
+            if limit <= 0 and path.name not in known:
+                return
+            with self.skipping(path.name):
+                look = JobFolder(path, self.here).look()
+            if look and mine(look.record):
+                limit -= path.name not in known
+                yield look
+
+    def require_quota(self, owner: str | None) -> None:
+        """Raise DiskFull when all jobs here, or this owner's, take more than they may."""
+        used = _Used(list(self._kept(lambda look: look)))
+        each = self.quota_bytes_each
+        if used.total > self.quota_bytes:
+            raise DiskFull("error.job_quota", used=in_bytes(used.total), limit=in_bytes(self.quota_bytes))
+        if each is not None and used.of_owner[owner] > each:
+            raise DiskFull("error.job_quota", used=in_bytes(used.of_owner[owner]), limit=in_bytes(each))
 
     @contextmanager
     def skipping(self, id: str) -> Iterator[None]:  # noqa: A002
@@ -169,7 +202,8 @@ def _dated(kept: _Kept, overlay: Callable[[Snapshot], Snapshot]) -> _Kept:
         look = overlay(kept.folder.look())
     except (FileNotFoundError, IsADirectoryError, ValueError):
         return replace(kept, ended=_changed(kept.folder.path))
-    return replace(kept, owner=look.record.owner, ended=None if look.state.alive else _ended(kept.folder, look))
+    stays = look.state.alive or look.record.carrier is Carrier.PROCESS  # hours of work: gone when somebody says so
+    return replace(kept, owner=look.record.owner, ended=None if stays else _ended(kept.folder, look))
 
 
 def _ended(job: JobFolder, look: Snapshot) -> float:

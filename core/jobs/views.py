@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+import uuid
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -12,8 +14,11 @@ from platform import python_version
 from typing import Any, Final
 
 from core.events import Progress
+from core.jobs.attempts import can_resume
 from core.jobs.events import Event
-from core.jobs.folder import Record, State
+from core.jobs.folder import JobFolder, Snapshot
+from core.jobs.records import Carrier, Ending, ProcessMark, Record, State, interrupted_ending
+from core.jobs.work import to_json
 from core.words import Sentence
 
 LIBRARIES = ("torch", "transformers", "diffusers", "peft", "datasets", "accelerate", "huggingface_hub")
@@ -44,6 +49,9 @@ class JobView:
     """Seconds of work so far, or altogether."""
     error: Sentence | None
     settings: dict[str, Any]
+    resumable: bool = False
+    """`Jobs.resume` would go on with it."""
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,46 @@ class Adopted:
 
     interrupted: tuple[str, ...]
     alive: tuple[str, ...]
+
+
+def new_record(kind: str, settings: Any, process: ProcessMark, owner: str | None, once_key: str | None) -> Record:
+    """Return the record of a job that is asked for now; it is a thread's until it is made a process's."""
+    return Record(
+        id=uuid.uuid4().hex,
+        kind=kind,
+        settings=to_json(settings),
+        versions=installed_versions(),
+        carrier=Carrier.THREAD,
+        process=process,
+        created=time.time(),
+        owner=None if owner is None else digest(owner),
+        once=digest(f"{owner}\n{once_key}") if once_key is not None else None,
+    )
+
+
+def view_of(folder: JobFolder, look: Snapshot, place: tuple[int | None, Sentence | None]) -> JobView:
+    """Return what a page shows of a job that stands at `place`."""
+    record, ending = look.record, look.ending
+    if ending is None:
+        tail = folder.tail()
+        dead = look.state is State.INTERRUPTED
+        seconds = max(time.time() - record.started, 0.0) if record.started else 0.0
+        ending = interrupted_ending(record, tail) if dead else Ending(look.state, seconds, 0.0, None, tail.progress)
+    position, waiting = place
+    return JobView(
+        record.id,
+        record.kind,
+        look.state,
+        ending.progress,
+        position,
+        waiting,
+        record.created,
+        record.earlier_seconds + ending.seconds,
+        ending.error,
+        dict(record.settings),
+        resumable=can_resume(look),
+        attempt=record.attempt,
+    )
 
 
 def belongs(record: Record, owner: Owner) -> bool:
