@@ -32,7 +32,7 @@ SECTIONS = ("error", "reason", "say", "page")
 KEY = re.compile(rf"({'|'.join(SECTIONS)})(\.[a-z0-9_]+)+")
 TRANSLATIONS = [language for language in LANGUAGES if language != "en"]
 
-PHASES = ("download", "verify", "load", "compute", "rows", "write", "steps")
+PHASES = ("download", "verify", "load", "compute", "rows", "write", "steps", "read", "tokenize")
 """What long work calls its phases: the first argument of Progress, or of the Meter that counts bytes."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {

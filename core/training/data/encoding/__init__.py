@@ -1,0 +1,1 @@
+"""From checked rows to token ids, and which of them carry loss."""
