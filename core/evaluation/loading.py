@@ -7,13 +7,23 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput, UnknownName
-from core.evaluation.metric import Metric, Recipe, Scores
-from core.evaluation.metrics import answers, classification, entities, summaries, translations
+from core.evaluation.metric import Metric, Recipe, Score
+from core.evaluation.metrics import (
+    answers,
+    classification,
+    entities,
+    meteor,
+    probabilities,
+    regression,
+    speech,
+    summaries,
+    translations,
+)
 
 if TYPE_CHECKING:
     from core.models.registry import Registry
 
-_FILES = (classification, entities, answers, translations, summaries)
+_FILES = (classification, probabilities, entities, answers, translations, meteor, summaries, speech, regression)
 
 _WITHOUT_EFFECT = frozenset({"cache_dir", "download_config", "download_mode", "experiment_id"}) | {
     "keep_in_memory",
@@ -21,6 +31,9 @@ _WITHOUT_EFFECT = frozenset({"cache_dir", "download_config", "download_mode", "e
     "seed",
 }
 """Keywords of evaluate.load about files and downloads: here rows stay in memory, and the code is ours."""
+
+ALIASES = {"calibration_error": "ece", "mcc": "matthews_correlation"}
+"""Other names that people look for."""
 
 
 @cache
@@ -54,7 +67,7 @@ def load(
     unknown = sorted(set(keywords) - _WITHOUT_EFFECT)
     if unknown:
         raise InvalidInput("error.metric_option", name="load", option=unknown[0], options="config_name, registry")
-    recipe = recipes().get(path)
+    recipe = recipes().get(ALIASES.get(path, path))
     if recipe is None:
         raise UnknownName("error.metric_unknown", name=path, names=", ".join(names()))
     return Metric(recipe, config_name, _lender(registry))
@@ -85,9 +98,9 @@ class Combined:
     def compute(self, **given: Any) -> dict[str, Any]:
         """Score the rows by each metric; an option goes to the metrics that have it, as evaluate.combine does."""
         results = [metric.compute(**_fitting(metric, given)) for metric in self.metrics]
-        return self._merged(results)
+        return self._merged([{one.name: one} if isinstance(one, Score) else one for one in results])
 
-    def _merged(self, results: Sequence[Scores]) -> dict[str, Any]:
+    def _merged(self, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         keys = [key for result in results for key in result]
         merged: dict[str, Any] = {}
         for metric, result in zip(self.metrics, results, strict=True):

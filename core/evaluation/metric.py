@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from core.errors import InvalidInput
 from core.words import Sentence
@@ -51,6 +51,24 @@ class Scores(dict[str, Any]):
         """Return the values as JSON: arrays as lists, NaN and infinity as None."""
         result: dict[str, Any] = plain(self)
         return result
+
+
+class Score(float):
+    """What `compute` returns where evaluate returns a bare number (wer, cer, r_squared): a float that can tell more."""
+
+    def __new__(cls, name: str, value: float, implementation: Implementation, notes: Sequence[Sentence]) -> Self:
+        """Keep the number as the float itself."""
+        score = super().__new__(cls, value)
+        score.name, score.implementation, score.notes = name, implementation, tuple(notes)
+        return score
+
+    name: str
+    implementation: Implementation
+    notes: tuple[Sentence, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the score as JSON under its metric's name, as Scores does."""
+        return {self.name: plain(float(self))}
 
 
 @dataclass(frozen=True)
@@ -111,6 +129,8 @@ class Recipe:
     lower_is_better: bool = False
     optional: tuple[str, ...] = ()
     """Columns that may be left out."""
+    bare: bool = False
+    """Whether evaluate returns the one value without a dictionary around it."""
 
 
 class Metric:
@@ -154,9 +174,10 @@ class Metric:
         for name, column in columns.items():
             self._added.setdefault(name, []).extend(_as_rows(column))
 
-    def compute(self, **given: Any) -> Scores:
+    def compute(self, **given: Any) -> Any:
         """Score the given columns, together with the rows added before, which are then forgotten.
 
+        Returns Scores, a dictionary with evaluate's keys; or Score, a float, for wer, cer and r_squared.
         Raises InvalidInput for missing, empty or unequal columns, unknown options and values that cannot be scored.
         """
         columns = {name: given.pop(name) for name in self.recipe.columns if given.get(name) is not None}
@@ -169,7 +190,7 @@ class Metric:
         self._check(columns)
         return self._scores(Rows(columns, self.config_name, self._models), options)
 
-    def _scores(self, rows: Rows, options: Any) -> Scores:
+    def _scores(self, rows: Rows, options: Any) -> Scores | Score:
         try:
             outcome = self.recipe.score(rows, options)
         except ValueError as refusal:  # the libraries' own word for input that they do not take
@@ -181,6 +202,8 @@ class Metric:
             {name: _shown(value) for name, value in {**_values(options), **outcome.used}.items()},
             outcome.signature,
         )
+        if self.recipe.bare:
+            return Score(self.name, outcome.values[self.name], implementation, outcome.notes)
         return Scores(outcome.values, implementation, outcome.notes)
 
     def _column_of(self, name: str) -> str:
