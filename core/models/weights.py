@@ -61,7 +61,7 @@ def load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, confi
         )
     _require_head(spec, files, model, report)
     for adapter in files.adapters:
-        model = _lay_over(model, adapter, merge=placement.quantisation == "none")
+        model = lay_over(model, adapter, merge=placement.quantisation == "none")
     model = _encoder_of(model) if head else model
     placed = placement.device_map or placement.quantisation != "none"
     return model if placed else model.to(placement.device), fallbacks
@@ -149,7 +149,7 @@ def _with_known_attention(
     return loaded, (str(say("say.eager_instead", attention=options["attn_implementation"])),)
 
 
-def _lay_over(model: Any, adapter: Path, *, merge: bool) -> Any:
+def lay_over(model: Any, adapter: Path, *, merge: bool) -> Any:
     """Lay one adapter over the model, its saved head included; quantised weights cannot take it in, others do."""
     from peft import PeftModel
     from safetensors import SafetensorError

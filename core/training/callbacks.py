@@ -232,7 +232,7 @@ def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _is_metric(name: str) -> bool:
-    return name not in {"num_input_tokens_seen", "total_flos"} and not name.endswith(_NOT_METRICS)
+    return name not in {"num_input_tokens_seen", "total_flos", "train_tokens_per_second"} and not name.endswith(_NOT_METRICS)
 
 
 def _bare(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from core.training.tasks import TrainTask
 
 PREFERENCE, REWARD = "preference", "reward"
 SMALLER_IS_BETTER = ("loss", "perplexity", "wer", "cer", "ter", "mse", "mae")
+LARGEST_EXPONENT = 700.0
 LONG_WAIT_SECONDS = 24 * 3600
 """Processes wait for the first one while it tokenizes, evaluates and saves."""
 
@@ -65,8 +67,8 @@ def training_options(settings: TrainSettings, checkpoints: Path, *, evaluates: b
         "gradient_accumulation_steps": settings.gradient_accumulation_steps,
         "bf16": settings.precision == "bf16",
         "fp16": settings.precision == "fp16",
-        "gradient_checkpointing": settings.gradient_checkpointing == "on",
-        "gradient_checkpointing_kwargs": {"use_reentrant": False},
+        # transformers' own name for it; ours is the one that everybody knows.
+        "activation_checkpointing": settings.gradient_checkpointing == "on",
         "label_smoothing_factor": settings.label_smoothing_factor,
         "neftune_noise_alpha": settings.neftune_noise_alpha or None,
         "train_sampling_strategy": "group_by_length" if groups(settings) else "random",
@@ -80,7 +82,13 @@ def training_options(settings: TrainSettings, checkpoints: Path, *, evaluates: b
         "ddp_find_unused_parameters": False,
         "disable_tqdm": True,
         "include_num_input_tokens_seen": "non_padding",
+        "remove_unused_columns": False,  # the collators choose
     }
+
+
+def perplexity(loss: float) -> float:
+    """Return e to the loss; infinity where no number is large enough."""
+    return math.exp(loss) if loss < LARGEST_EXPONENT else math.inf
 
 
 def groups(settings: TrainSettings) -> bool:
@@ -145,7 +153,10 @@ def _needs_loss_only(task: TrainTask) -> bool:
 def _plain(lesson: Lesson) -> Any:
     from transformers import Trainer, TrainingArguments
 
-    return ordered(Trainer)(args=TrainingArguments(**_options(lesson)), **_parts(lesson), **_measures(lesson))
+    kind = ordered(Trainer)
+    if "perplexity" in lesson.settings.known_task.metrics:
+        kind = perplexing(kind)
+    return kind(args=TrainingArguments(**_options(lesson)), **_parts(lesson), **_measures(lesson))
 
 
 def _seq2seq(lesson: Lesson) -> Any:
@@ -235,6 +246,11 @@ def ordered(kind: Any) -> Any:
         def _get_eval_sampler(self, eval_dataset: Any) -> LongestFirst:
             return LongestFirst(_lengths(eval_dataset))
 
+        def prediction_step(self, *arguments: Any, **options: Any) -> Any:
+            # What generates does not pass through the forward that accelerate has wrapped.
+            with self.accelerator.autocast():
+                return super().prediction_step(*arguments, **options)
+
         def _run_epoch(self, model: Any, epoch: int, *rest: Any, **more: Any) -> Any:
             # accelerate does not reach a sampler below the batches that a resumed epoch skips.
             if self._reading is not None:
@@ -253,6 +269,23 @@ def ordered(kind: Any) -> Any:
                 self.callback_handler.on_save(self.args, self.state, self.control)
 
     return Ordered
+
+
+def perplexing(kind: Any) -> Any:
+    """Return a trainer's class whose evaluations tell the perplexity, too: their loss is one of words."""
+
+    class Perplexing(kind):  # type: ignore[misc]
+        """Adds one number."""
+
+        def evaluation_loop(self, *arguments: Any, **options: Any) -> Any:
+            """Measure, and take e to the loss."""
+            found = super().evaluation_loop(*arguments, **options)
+            prefix = options.get("metric_key_prefix", "eval")
+            if f"{prefix}_loss" in found.metrics:
+                found.metrics[f"{prefix}_perplexity"] = perplexity(found.metrics[f"{prefix}_loss"])
+            return found
+
+    return Perplexing
 
 
 def prepared_already(kind: Any) -> Any:
