@@ -19,6 +19,9 @@ def fill_mask(settings: FillMaskSettings, plan: Plan) -> list[Code]:
 def filled_row(settings: FillMaskSettings, plan: Plan) -> RowCode:
     """Write the filling of any `text`; how its gaps are found, and what of a long one is read, comes along."""
     found = call("part = part_with_masks", "gaps", "mask", "fill.tokenizer", literal(plan.cut_to))
+    words, options = settings.target_list, {"top_k": literal(settings.top_k)}
+    chosen = f"tokens_of_words({literal(list(words))}, gaps, fill.tokenizer, fill.tokenizer).values()"
+    targets = [f"targets = fill.tokenizer.convert_ids_to_tokens({chosen})"] if words else []
     inside = code(
         "",
         "mask = fill.tokenizer.mask_token",
@@ -26,7 +29,8 @@ def filled_row(settings: FillMaskSettings, plan: Plan) -> RowCode:
         "if mask not in gaps:",
         "    return None",
         found,
-        call("result = fill", "part", top_k=literal(settings.top_k)) + " if part else None",
+        *targets,
+        call("result = fill", "part", **options, **({"targets": "targets"} if words else {})) + " if part else None",
     )
     return RowCode(_pipeline(plan), (inside,), (source_of(masks),))
 

@@ -7,7 +7,15 @@ from html import escape
 from typing import Any
 
 from core.atelier import Atelier
-from core.tasks.text.text_generation import TASK, Continuation, Generation, Piece, TextGenerationSettings, generate_text
+from core.tasks.text.text_generation import (
+    TASK,
+    Candidate,
+    Continuation,
+    Generation,
+    Piece,
+    TextGenerationSettings,
+    generate_text,
+)
 from core.words import say
 from tabs._events import Visit
 from tabs._form import control
@@ -113,15 +121,18 @@ def _pieces(row: Continuation) -> str:
 
 
 def _piece(token: Piece) -> str:
-    sure = f"{token.probability:.0%}"
-    candidates = "".join(
-        f'<li><button type="button" data-branch="{escape(text)}">{escape(_visible(text))}</button>{chance:.1%}</li>'
-        for text, chance in token.candidates
-    )
+    sure, candidates = f"{token.probability:.0%}", "".join(map(_candidate, token.candidates))
     return (
         f'<details class="piece" name="piece" data-text="{escape(token.text)}" style="--sure:{sure}">'
-        f"<summary>{escape(token.text) or NOTHING}</summary><ol>{candidates}</ol></details>"
+        f"<summary>{escape(token.text or token.special) or NOTHING}</summary><ol>{candidates}</ol></details>"
     )
+
+
+def _candidate(one: Candidate) -> str:
+    """Draw a candidate as a button; a special token is no text that a prompt could go on with."""
+    branch = f'data-branch="{escape(one.text)}"' if not one.special else "disabled"
+    shown = escape(one.special or _visible(one.text))
+    return f'<li><button type="button" {branch}>{shown}</button>{one.probability:.1%}</li>'
 
 
 def _visible(text: str) -> str:

@@ -146,11 +146,24 @@ def fill_masks_of_texts(
     good = [place for place, one in enumerate(results) if isinstance(one, Encoded)]
     if lane.on_cut:
         lane.on_cut({place for place in good if results[place].length > model.max_length})
-    asked = [results[place] for place in good]
-    found = forward(registry, model, asked, _Best(settings.top_k), lane, _ask_at_masks)
-    for place, encoded, masks in zip(good, asked, found, strict=True):
-        results[place] = _result(_candidates(model, encoded, masks))
+    for targets, places in _by_targets(model, settings, texts, good).items():
+        asked = [results[place] for place in places]
+        found = forward(registry, model, asked, _Best(settings.top_k, targets), lane, _ask_at_masks)
+        for place, encoded, masks in zip(places, asked, found, strict=True):
+            results[place] = _result(_candidates(model, encoded, masks))
     return results
+
+
+def _by_targets(
+    model: LoadedModel, settings: FillMaskSettings, texts: Sequence[str], places: Sequence[int]
+) -> dict[tuple[int, ...], list[int]]:
+    """Return which of the texts choose from the same tokens: a word may be another one behind a space."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place in places:
+        text = with_mask_token(texts[place], _mask_token(model))
+        targets = target_tokens(model, settings.target_list, text)[0] if settings.target_list else ()
+        groups.setdefault(targets, []).append(place)
+    return groups
 
 
 def _result(masks: Sequence[Sequence[Candidate]]) -> list[Any]:

@@ -11,6 +11,9 @@ _MARKER = re.compile(r"(?:(?:[-*•‣◦·–—+>#|]+|\[[ xX]?\]|\d{1,3}[.)]|[
 """What a line of a list, a quotation or a heading begins with."""
 _SPACE = re.compile(r"\s")
 _NAME = re.compile(r"\w+")
+_RUN = re.compile(r"[ \t]+")
+COLUMN_SPACES = 3
+"""So many spaces inside a line stand between columns; fewer were typed by mistake, and the sentence goes on."""
 _LINE = re.compile(r"[^\s][^\r\n]*")
 _BREAK = re.compile(r"(?:(?<![ \t])[ \t]+)?(?:\r\n|\r|\n)[ \t]*")
 """A run of spaces is looked at from its beginning alone, else a long one would be read again from each of them."""
@@ -25,9 +28,26 @@ def translatable(text: str) -> list[Span]:
 
 def _with_words(text: str) -> Iterator[Span]:
     for sentence in split_sentences(text):
-        for span in _without_addresses(text, sentence):
+        for span in _cells(text, _without_addresses(text, sentence)):
             marker = _MARKER.match(text, span.start, span.end) if _begins_its_line(text, span.start) else None
             yield Span(marker.end() if marker else span.start, span.end)
+
+
+def _cells(text: str, spans: Iterator[Span]) -> Iterator[Span]:
+    """Cut spans where columns of a line are set apart, and leave out cells without a letter."""
+    for span in spans:
+        start = span.start
+        for run in _RUN.finditer(text, span.start, span.end):
+            apart = "\t" in run.group() or len(run.group()) >= COLUMN_SPACES
+            if apart and run.start() > start and text[run.start() - 1] not in "\r\n" and run.end() < span.end:
+                yield from _with_a_letter(text, Span(start, run.start()))
+                start = run.end()
+        yield from _with_a_letter(text, Span(start, span.end))
+
+
+def _with_a_letter(text: str, span: Span) -> Iterator[Span]:
+    if any(map(str.isalpha, text[span.start : span.end])):
+        yield span
 
 
 def _begins_its_line(text: str, start: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 GENERIC = re.compile(r"\[mask\]|<mask>", re.IGNORECASE)
@@ -38,6 +38,25 @@ def part_with_masks(text: str, mask_token: str, encode: Callable[..., Any], long
             return part
         room -= excess  # cut out, the edges are read as more tokens than within their words
     return ""
+
+
+def tokens_of_words(words: Sequence[str], text: str, tokenizer: Any, encode: Callable[..., Any]) -> dict[str, int]:
+    """Return the token that each word is in the gaps of `text`, whose gaps are the model's own mask tokens.
+
+    Where a token holds the space before a word (RoBERTa), the word after a space is another token than at the
+    beginning; elsewhere this is the transformers pipeline's choice: the entry of that very spelling, else the word's
+    beginning. A word of which the vocabulary knows nothing is left out.
+    """
+    space = " " if re.search(rf"\s{re.escape(tokenizer.mask_token)}", text) else ""
+    found = {}
+    for word in words:
+        ids = encode([space + word], add_special_tokens=False)["input_ids"][0]
+        spelled = tokenizer.convert_tokens_to_ids(word)
+        if len(ids) > 1 and spelled not in {None, tokenizer.unk_token_id}:
+            ids = [spelled]
+        heard = [one for one in ids if one != tokenizer.unk_token_id and tokenizer.decode([one]).strip()]
+        found |= {word: heard[0]} if heard else {}
+    return found
 
 
 def _whole_words(text: str, start: int, end: int, mask_token: str) -> str:

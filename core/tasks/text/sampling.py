@@ -13,6 +13,7 @@ from core.errors import InvalidInput
 from core.models.loading import LoadedModel
 from core.seeds import LARGEST_SEED
 from core.tasks.text.options import ModelOptions
+from core.words import Sentence, say
 
 if TYPE_CHECKING:
     import torch
@@ -22,12 +23,13 @@ ALWAYS = (
     "max_new_tokens",
     "min_new_tokens",
     "do_sample",
+    "num_beams",
     "repetition_penalty",
     "no_repeat_ngram_size",
     "num_return_sequences",
 )
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-BEAMS = ("num_beams", "length_penalty", "early_stopping")
+BEAMS = ("length_penalty", "early_stopping")
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "balanced": {},
@@ -105,6 +107,13 @@ class GenerationOptions(ModelOptions):
         r"""The strings that end the text; `\n` in a line is a line break."""
         lines = (line.replace("\\n", "\n") for line in self.stop.splitlines())
         return [line for line in lines if line]
+
+
+def unused(options: GenerationOptions) -> tuple[Sentence, ...]:
+    """Say which settings that somebody chose play no part, for no token is drawn."""
+    usual = {field.name: field.default for field in dataclasses.fields(options)}
+    chosen = [name for name in SAMPLING if not options.do_sample and getattr(options, name) != usual[name]]
+    return (say("say.sampling_unused", names=", ".join(chosen)),) if chosen else ()
 
 
 def preset(name: str) -> dict[str, Any]:

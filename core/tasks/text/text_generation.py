@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from core import fields
 from core.compute.decoding import Token
@@ -18,7 +18,7 @@ from core.seeds import drawn
 from core.settings import LIMITS
 from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
-from core.tasks.text.sampling import GenerationOptions
+from core.tasks.text.sampling import GenerationOptions, unused
 from core.tasks.text.writing import UNFINISHED, Told, tokens_per_second, write, write_many
 from core.words import Sentence, say
 
@@ -62,7 +62,17 @@ class Piece:
 
     text: str
     probability: float
-    candidates: tuple[tuple[str, float], ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    special: str = ""
+    """The name of a token that is no text: the end, say."""
+
+
+class Candidate(NamedTuple):
+    """What a token would add to the text, and its probability; a special token adds nothing and has a name."""
+
+    text: str
+    probability: float
+    special: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,8 @@ def generate_text(
     started = time.perf_counter()
     seed = drawn(settings.seed)
     with borrow(registry, settings.spec(registry, TASK), [settings.prompt], lane, settings.num_beams) as model:
-        ids, notes = _prompt(settings.prompt, settings, model)
+        ids, cut = _prompt(settings.prompt, settings, model)
+        notes = (*cut, *unused(settings))
         request = Request(ids, settings, seed, lane.cancel or CancelToken())
         written = write(request, registry, model, told, keep=True)
         pairs = zip(written.rows, written.reasons, strict=True)
@@ -157,7 +168,8 @@ def _details(row: Continuation) -> dict[str, Any]:
         {
             "text": token.text,
             "probability": round(token.probability, 6),
-            "candidates": [{"text": text, "probability": round(chance, 6)} for text, chance in token.candidates],
+            "special": token.special,
+            "candidates": [{**one._asdict(), "probability": round(one.probability, 6)} for one in token.candidates],
         }
         for token in row.tokens
     ]
@@ -176,16 +188,21 @@ def _pieces(model: LoadedModel, prompt: Sequence[int], tokens: Sequence[Token]) 
 
 
 def _piece(model: LoadedModel, before: Sequence[int], token: Token) -> Piece:
-    old = _text(model, before)
+    old, names = _text(model, before), _special_names(model)
 
     def added(id_: int) -> str:
         new = _text(model, [*before, id_])
         return new[len(old) :] if new.startswith(old) else ""
 
-    candidates = tuple((added(id_), chance) for id_, chance in token.candidates)
-    return Piece(added(token.id), token.probability, candidates)
+    candidates = tuple(Candidate(added(id_), chance, names.get(id_, "")) for id_, chance in token.candidates)
+    return Piece(added(token.id), token.probability, candidates, names.get(token.id, ""))
+
+
+def _special_names(model: LoadedModel) -> dict[int, str]:
+    tokenizer = model.tokenizer
+    return dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
 
 
 def _text(model: LoadedModel, ids: Sequence[int]) -> str:
     """Decode up to the last whole character."""
-    return str(model.tokenizer.decode(ids)).rstrip(UNFINISHED)
+    return str(model.tokenizer.decode(ids, skip_special_tokens=True)).rstrip(UNFINISHED)

@@ -111,8 +111,9 @@ def test_python_gives_the_rows_of_the_batch(
             assert mine == pytest.approx(theirs, abs=0.02 if mixed else 3e-6)
 
 
+@pytest.mark.parametrize("targets", ["", "good, films, Zebra"])
 def test_python_fills_the_rows_of_the_batch(
-    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    targets: str, tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows are filled as in the batch, however gaps are written and however long a text is; one without has nothing."""
     texts = [
@@ -123,7 +124,8 @@ def test_python_fills_the_rows_of_the_batch(
         "[MASK] " + "a " * 200 + "[MASK]",
     ]
     model = str(tiny_bert(tmp_path / "model", "masked-lm"))
-    settings = TextBatchSettings(file="texts.csv", column="text", task="fill-mask", model=model, dtype="float32")
+    asked = {"task": "fill-mask", "model": model, "dtype": "float32", "targets": targets}
+    settings = TextBatchSettings(file="texts.csv", column="text", **asked)
     write_csv(tmp_path / "texts.csv", ["text"], [{"text": text} for text in texts])
     task = ROW_TASKS["fill-mask"]
     with registry.borrow(settings.spec(registry, "fill-mask")) as borrowed:

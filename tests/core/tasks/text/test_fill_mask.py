@@ -186,6 +186,17 @@ def test_a_text_without_a_gap_is_refused_alone(registry: Registry, bert: str, bo
     assert cut == {2}
 
 
+def test_rows_choose_from_the_targets(registry: Registry, roberta: str) -> None:
+    """Every text of a table has the best of the words asked for, as it has alone; behind a space a word may differ."""
+    texts = ["say <mask> now", "<mask> now", "good <mask> and <mask>"]
+    settings = asked(roberta, targets="th, go", top_k=1)
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        together = fill_masks_of_texts(texts, settings, registry, model, INTERACTIVE)
+    alone = [fill_masks(asked(roberta, text=text, targets="th, go", top_k=1), registry) for text in texts]
+    assert alone[0].targets != alone[1].targets
+    assert all(close(row, one.result) for row, one in zip(together, alone, strict=True))
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [

@@ -46,6 +46,21 @@ def test_everything_but_the_words_stays() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("Name:\tTom  Smith\tage ten", ["Name:", "Tom  Smith", "age ten"]),
+        ("bread     two pounds\nmilk      12", ["bread", "two pounds\nmilk"]),
+        ("\ta line\t\t", ["a line"]),
+    ],
+)
+def test_columns_of_a_line_are_apart(text: str, cells: list[str]) -> None:
+    """What tabs or many spaces set apart is translated on its own, and they stay."""
+    assert [text[span.start : span.end] for span in translatable(text)] == cells
+    assert shouted(text).split() == text.upper().split()
+    assert shouted(text).count("\t") == text.count("\t")
+
+
 @pytest.mark.parametrize("text", ["", " \n", "...", "1, 2, 3", "😀 !", "---\n***"])
 def test_nothing_to_translate(text: str) -> None:
     """A text without a letter has no sentence, and comes back as it is."""

@@ -27,6 +27,7 @@ from core.tasks.text.text_generation import (
     continue_texts,
     generate_text,
 )
+from core.tasks.text.writing import UNFINISHED
 from tests.fakes.models import tiny_llama
 
 PROMPT = "Once upon a time"
@@ -55,7 +56,6 @@ def by_pipeline(model: str, settings: TextGenerationSettings) -> list[dict[str, 
         {"num_return_sequences": 3},
         {"do_sample": False, "num_beams": 4, "num_return_sequences": 2},
         {"num_beams": 3, "length_penalty": 2.0, "early_stopping": True},
-        {"stop": "a\n\\n"},
     ],
     ids=str,
 )
@@ -82,7 +82,50 @@ def test_every_token_has_its_candidates(story: str, registry: Registry) -> None:
     settings = TextGenerationSettings(prompt=PROMPT, model=story, do_sample=False, max_new_tokens=12, candidates=4)
     (row,) = generate_text(settings, registry).continuations
     assert len(row.tokens) == 12
+    assert "".join(token.text for token in row.tokens) == row.text.rstrip(UNFINISHED)
     assert all(len(token.candidates) == 4 and token.candidates[0][1] == token.probability for token in row.tokens)
+
+
+def test_a_stop_string_ends_the_text(story: str, registry: Registry) -> None:
+    """A text ends with the first of the strings that it was to stop at, where the plain library's does."""
+    asked = {"prompt": PROMPT, "model": story, "seed": 11, "max_new_tokens": 30}
+    (whole,) = generate_text(TextGenerationSettings(**asked), registry).continuations
+    string = next(sign for sign in whole.text[4:] if sign.isascii() and sign.isalnum())
+    settings = TextGenerationSettings(**asked, stop=f"never there\n{string}")
+    made = generate_text(settings, registry)
+    assert made.result == by_pipeline(story, settings)
+    assert (made.continuations[0].reason, made.continuations[0].text.endswith(string)) == ("stop", True)
+    assert made.continuations[0].count < whole.count
+
+
+def test_the_end_is_no_text(story: str, registry: Registry) -> None:
+    """A special token adds nothing to the text and is told by its name, chosen or as a candidate."""
+    with registry.borrow(registry.resolve(story, TASK)) as model:
+        end, name = model.tokenizer.eos_token_id, model.tokenizer.eos_token
+        ids = [*model.tokenizer(" one", add_special_tokens=False)["input_ids"], end]
+        row = _continuation(model, [], [Token(id_, 0.5, ((end, 0.4), (id_, 0.1))) for id_ in ids], "eos")
+    assert "".join(piece.text for piece in row.tokens) == row.text == " one"
+    assert [piece.special for piece in row.tokens] == [""] * (len(ids) - 1) + [name]
+    assert all(piece.candidates[0] == ("", 0.4, name) for piece in row.tokens)
+
+
+def test_settings_without_effect_are_named(story: str, registry: Registry) -> None:
+    """Where no token is drawn, the settings of drawing that somebody chose are said to play no part."""
+    settings = TextGenerationSettings(
+        prompt=PROMPT, model=story, do_sample=False, temperature=2.0, top_k=3, max_new_tokens=3
+    )
+    (note,) = generate_text(settings, registry).notes
+    assert str(note).startswith("temperature, top_k played no part: do_sample is off")
+
+
+def test_a_models_own_beams_are_not_ours(tmp_path: Path, registry: Registry) -> None:
+    """Beams that a model's own file asks for are not used, neither here nor in the code that is shown."""
+    folder = tiny_llama(tmp_path / "llama")
+    path = folder / "generation_config.json"
+    held = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**held, "num_beams": 4}))
+    settings = TextGenerationSettings(prompt=PROMPT, model=str(folder), do_sample=False, max_new_tokens=20)
+    assert generate_text(settings, registry).result == by_pipeline(str(folder), settings)
 
 
 def test_pieces_are_whole_characters(story: str, registry: Registry) -> None:
@@ -93,7 +136,7 @@ def test_pieces_are_whole_characters(story: str, registry: Registry) -> None:
         row = _continuation(model, prompt, [Token(id_, 0.5, ((id_, 0.5),)) for id_ in ids], "eos")
     assert len(ids) > len(text)
     assert row.text == "".join(piece.text for piece in row.tokens) == text
-    assert all(piece.candidates == ((piece.text, 0.5),) for piece in row.tokens)
+    assert all(piece.candidates == ((piece.text, 0.5, ""),) for piece in row.tokens)
     assert "\ufffd" not in row.text
 
 
