@@ -168,7 +168,7 @@ def _arguments(recipe: ScratchRecipe, checkpoints: Path) -> TrainingArguments:
         per_device_eval_batch_size=recipe.batch_size,
         label_smoothing_factor=recipe.label_smoothing,
         seed=recipe.seed,
-        use_cpu=True,
+        use_cpu=not torch.cuda.is_available(),
         bf16=True,
         # The rows come in the order of reading, so a resumed run goes on exactly where it stopped.
         train_sampling_strategy="sequential",

@@ -253,7 +253,7 @@ def _arguments(recipe: Recipe, kept: Path) -> TrainingArguments:
         warmup_steps=0.06,
         weight_decay=0.01,
         seed=recipe.seed,
-        use_cpu=True,
+        use_cpu=not torch.cuda.is_available(),
         bf16=True,
         train_sampling_strategy="group_by_length",
         save_steps=100,

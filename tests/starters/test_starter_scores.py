@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
+from recipes import _scratch_run
 from recipes._base import base_folder
 from recipes._run import NAMES, recipe_module
 from recipes.nli import entailment
@@ -229,6 +230,25 @@ def test_a_sample_scores_as_recorded(name: str, monkeypatch: pytest.MonkeyPatch)
     assert again.name == recorded["name"]
     assert again.ci95[0] <= recorded["ci95"][1]
     assert recorded["ci95"][0] <= again.ci95[1]
+
+
+@pytest.mark.skipif("ATELIER_DATA" not in os.environ, reason="ATELIER_DATA names no data folder")
+@pytest.mark.parametrize("name", [name for name in _scratch_run.NAMES if (STARTERS / name / "metrics.json").exists()])
+def test_a_sample_of_what_was_trained_from_scratch_scores_as_recorded(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every measurement of a model of our own, repeated on some of its rows, agrees with the recorded interval."""
+    module = recipe_module(name)
+    recorded = json.loads((STARTERS / name / "metrics.json").read_text(encoding="utf-8"))["measurements"]
+    whole = module.read
+    monkeypatch.setattr(module, "read", lambda *place: _sample(whole(*place)))
+    model, own_tokenizer = _scratch_run.load_starter(module.RECIPE, STARTERS / name)
+    for before, again in zip(
+        recorded, module.measure(model, own_tokenizer, Path(os.environ["ATELIER_DATA"])), strict=True
+    ):
+        assert again.name == before["name"]
+        assert again.ci95[0] <= before["ci95"][1]
+        assert before["ci95"][0] <= again.ci95[1]
 
 
 def _sample(table: pd.DataFrame) -> pd.DataFrame:
