@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput, UnknownName
+from core.evaluation.lending import lender
 from core.evaluation.metric import Metric, Recipe, Score
 from core.evaluation.metrics import (
     answers,
     classification,
     entities,
+    language,
     meteor,
     probabilities,
     regression,
+    similarity,
     speech,
     summaries,
     translations,
@@ -23,7 +26,10 @@ from core.evaluation.metrics import (
 if TYPE_CHECKING:
     from core.models.registry import Registry
 
-_FILES = (classification, probabilities, entities, answers, translations, meteor, summaries, speech, regression)
+_FILES = (
+    *(classification, probabilities, entities, answers, translations, meteor, summaries),
+    *(similarity, language, speech, regression),
+)
 
 _WITHOUT_EFFECT = frozenset({"cache_dir", "download_config", "download_mode", "experiment_id"}) | {
     "keep_in_memory",
@@ -70,11 +76,7 @@ def load(
     recipe = recipes().get(ALIASES.get(path, path))
     if recipe is None:
         raise UnknownName("error.metric_unknown", name=path, names=", ".join(names()))
-    return Metric(recipe, config_name, _lender(registry))
-
-
-def _lender(registry: Registry | None) -> Callable[[], Registry] | None:
-    return None if registry is None else lambda: registry
+    return Metric(recipe, config_name, lender(registry))
 
 
 class Combined:

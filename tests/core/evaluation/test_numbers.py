@@ -202,16 +202,16 @@ def test_meteor_uses_the_wordnet_that_is_there(monkeypatch: pytest.MonkeyPatch) 
     class Synset:
         def lemmas(self) -> list[Lemma]:
             """Return two words for one thing."""
-            return [Lemma("car"), Lemma("automobile")]
+            return [Lemma("car"), Lemma("auto")]
 
     class WordNet:
         def synsets(self, word: str, *_: Any) -> list[Synset]:
             """Know one thing."""
-            return [Synset()] if word in {"car", "automobile"} else []
+            return [Synset()] if word in {"car", "auto"} else []
 
     monkeypatch.setattr(meteor_file, "_wordnet", WordNet)
-    expected = meteor_score([["the", "red", "car"]], ["the", "red", "automobile"], wordnet=WordNet())
-    scores = load("meteor").compute(predictions=["the red automobile"], references=["the red car"])
+    expected = meteor_score([["the", "red", "car"]], ["the", "red", "auto"], wordnet=WordNet())
+    scores = load("meteor").compute(predictions=["the red auto"], references=["the red car"])
     assert scores == {"meteor": pytest.approx(expected, abs=1e-12)}
     assert scores.implementation.settings["synonyms"] == "WordNet"
-    assert expected > meteor_score([["the", "red", "car"]], ["the", "red", "automobile"], wordnet=_NoSynonyms())
+    assert expected > meteor_score([["the", "red", "car"]], ["the", "red", "auto"], wordnet=_NoSynonyms())
