@@ -20,8 +20,8 @@ from core.jobs.records import Carrier, Ending, Record, State, waits_for_process
 from core.jobs.room import Room
 from core.jobs.shelf import JobShelf
 from core.jobs.threads import InLine
-from core.jobs.tree import end_by_force, processes_of, tell_to_end
-from core.jobs.watch import Patience, Watched, cancel_untouched, mark_of, refused, start_watched
+from core.jobs.tree import end_by_force, held_by, processes_of, tell_to_end
+from core.jobs.watch import Patience, Watched, cancel_untouched, heads, mark_of, refused, start_watched
 from core.jobs.work import end_untouched, write_ending
 
 FIRST_DEVICE = "cpu"
@@ -78,6 +78,19 @@ class ProcessLines:
                 self._watched[look.record.id] = Watched(self._shelf.job(look.record.id), look.record)
             self._keep_tending()
 
+    def press(self, look: Snapshot) -> None:
+        """Look after a job that is about to be asked to stop, and remember what its processes hold."""
+        held = held_by(processes_of(look.record.id))
+        self.watch(look)
+        with self._lock:
+            if (one := self._watched.get(look.record.id)) and not one.held.processes:
+                one.held = held
+
+    def settling(self, id: str) -> bool:  # noqa: A002
+        """Tell whether a job is looked after here: its death is not its end before that is written down."""
+        with self._lock:
+            return id in self._watched and self._thread is not None
+
     def take(self, look: Snapshot) -> bool:
         """Put a job back in line that an earlier server left waiting; False while that server lives."""
         here = self._shelf.here
@@ -123,7 +136,7 @@ class ProcessLines:
 
     def tell(self, look: Snapshot) -> None:
         """Send SIGTERM to a job whose request to stop no disk would take."""
-        tell_to_end((self._shelf.job(look.record.id).launched(), look.record.process))
+        tell_to_end(heads(self._shelf.job(look.record.id), look.record))
 
     def clear(self, id: str, begin: Callable[[], object] = lambda: None) -> None:  # noqa: A002
         """End whatever is left of a job that has ended, forget it, and `begin` what must meet nothing of it."""
@@ -161,7 +174,10 @@ class ProcessLines:
             self._wake.wait(self._patience.tick)
             self._wake.clear()
             with self._tending:
-                self._tend_once()
+                try:
+                    self._tend_once()
+                except OSError:  # a disk that does not answer now may do so in a moment
+                    logging.getLogger(__name__).exception("looking after jobs failed")
 
     def _any_left(self) -> bool:
         with self._lock:

@@ -315,14 +315,14 @@ class Jobs:
         if waits_in_line(look) and not look.record.process.lives():
             cancel_untouched(folder, self._ends)  # nobody has put it back in line
             return
+        if look.record.carrier is Carrier.PROCESS and not waits_in_line(look):
+            self._processes.press(look)
         try:
             folder.ask_stop()
         except OSError as error:
             if not disk_is_full(error):
                 raise
             self._ask_without_disk(look, error, known=ours is not None)
-        if look.record.carrier is Carrier.PROCESS and not waits_in_line(look):
-            self._processes.watch(look)
 
     def _ask_without_disk(self, look: Snapshot, error: OSError, *, known: bool) -> None:
         if look.record.carrier is Carrier.PROCESS:
@@ -348,10 +348,13 @@ class Jobs:
         return folder, self._overlay(look)
 
     def _overlay(self, look: Snapshot) -> Snapshot:
-        """Add what only this process knows: an end that the disk refused, a request that has no file."""
+        """Add what only this process knows: an end that is not on disk, or not yet, and a request in memory."""
         ending = self._ends.of(look.record.id)
         if ending and look.ending is None:
             return replace(look, ending=ending, state=ending.outcome)
+        if look.state is State.INTERRUPTED and look.ending is None and self._processes.settling(look.record.id):
+            asked = self._shelf.job(look.record.id).stop_file.exists()
+            return replace(look, state=State.STOPPING if asked else State.RUNNING)
         running = self._running_here(look) if look.state.alive else None
         return replace(look, state=State.STOPPING) if running and running.token.asked else look
 

@@ -43,8 +43,8 @@ def held_by(processes: Iterable[psutil.Process]) -> Held:
 
 
 def tell_to_end(marks: Iterable[ProcessMark | None]) -> None:
-    """Send SIGTERM to these processes, each once; their helpers are theirs to end."""
-    for mark in {mark for mark in marks if mark and mark.lives()}:
+    """Send SIGTERM to these processes, each once, never to the calling one; their helpers are theirs to end."""
+    for mark in {mark for mark in marks if mark and mark.pid != os.getpid() and mark.lives()}:
         try:
             psutil.Process(mark.pid).terminate()
         except psutil.NoSuchProcess:

@@ -73,10 +73,6 @@ class Watched:
         self.over = self.over or time.monotonic()
         return self._settled(look, patience) and self._conclude(look, ends)
 
-    def heads(self, record: Record | None = None) -> tuple[ProcessMark | None, ...]:
-        """Return the process that was started and the one that does the work; often they are one."""
-        return self.folder.launched(), (record or self.record).process
-
     def _exited(self) -> bool:
         return self.child is None or self.child.poll() is not None
 
@@ -90,11 +86,13 @@ class Watched:
         """Ask, wait, tell, wait, end."""
         now = time.monotonic()
         if self.asked is None:
-            self.asked, self.held = now, held_by(processes_of(self.record.id))
+            self.asked = now
+            if not self.held.processes:  # else somebody has counted when the request was made
+                self.held = held_by(processes_of(self.record.id))
         elif self.told is None:
             if now - self.asked >= patience.grace:
                 self.told = now
-                tell_to_end(self.heads(look.record))
+                tell_to_end(heads(self.folder, look.record))
         elif not self.forced and now - self.told >= patience.term:
             self.forced = True
             self.held = end_by_force(self.record.id)
@@ -150,6 +148,14 @@ class Watched:
             events.close()
         except OSError as error:  # deleted meanwhile, or no room: nobody waits for this line
             logging.getLogger(__name__).warning("job %s: %s (not written: %s)", self.record.id, sentence, error)
+
+
+def heads(folder: JobFolder, record: Record) -> tuple[ProcessMark | None, ...]:
+    """Return the process that was started for a job and the one that does the work; often they are one.
+
+    Before the work begins, the record names the server that keeps it in line, which is not to be told anything.
+    """
+    return folder.launched(), record.process if record.started is not None else None
 
 
 def start_watched(folder: JobFolder, record: Record, secrets: Mapping[str, str]) -> Watched | Ending:

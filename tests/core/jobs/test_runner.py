@@ -994,11 +994,11 @@ def test_a_process_is_stopped_through_its_folder(jobs: Jobs, carried: tuple[str,
     assert jobs.state(job) is State.CANCELLED
 
 
-def test_a_killed_process_is_interrupted_at_once(jobs: Jobs, carried: tuple[str, subprocess.Popen[bytes]]) -> None:
+def test_a_killed_process_is_interrupted(jobs: Jobs, carried: tuple[str, subprocess.Popen[bytes]]) -> None:
     """When the process dies without a word, its job is interrupted and not stopping for ever."""
     job, child = carried
     jobs.stop(job)
     child.kill()
     child.wait()
-    assert jobs.state(job) is State.INTERRUPTED
-    assert jobs.adopt().interrupted == (job,)
+    assert ended(jobs, job) is State.INTERRUPTED
+    assert json.loads((jobs.result_folder(job).parent / "exit.json").read_text())["outcome"] == "interrupted"
