@@ -166,7 +166,7 @@ class Jobs:
 
     def recent(self, owner: Owner = None, limit: int = 20) -> list[JobView]:
         """Return this owner's jobs that wait or run here, and those that changed last, newest first."""
-        known = {*self._processes.known(), *(one.id for one in self._threads.waiting())}
+        known = {*self._processes.known(), *self._threads.known()}
         found = [self._overlay(look) for look in self._shelf.recent(known, lambda one: belongs(one, owner), limit)]
         found.sort(key=lambda look: (look.state.alive, look.record.created), reverse=True)
         return list(self._views(found))

@@ -65,6 +65,11 @@ class ThreadLine:
         with self._lock:
             return [InLine(task.id, task.kind, task.owner) for task in self._line]
 
+    def known(self) -> list[str]:
+        """Return the ids of all jobs that wait or run here."""
+        with self._lock:
+            return [task.id for task in (self._running, *self._line) if task]
+
     def running(self) -> Task | None:
         """Return the task that is being worked on."""
         return self._running
