@@ -42,6 +42,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.advice_{}": ("device", "dtype", "quantisation"),
     "say.diagnosis_{}": tuple(field.name for field in fields(Diagnosis) if field.name != "provenance"),
     "say.capability_{}": tuple(capability.value for capability in Capability),
+    "reason.train_precision_{}": ("fp32", "bf16", "fp16"),
     "reason.mode_{}": tuple(mode.value for mode in Mode),
     "reason.dtype_{}_cuda": ("bf16", "fp16"),
     "reason.{}_remedy": tuple(remedy.name for remedy in REMEDIES),

@@ -6,6 +6,7 @@ It stands on PyTorch's meta device, so that seven billion parameters take no mem
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from core.errors import NotAModel, UnsafeWeights, WrongTask
@@ -37,20 +38,32 @@ def model_config(base: Base, task: TrainTask, labels: int = TWO_LABELS) -> Any:
     return config
 
 
-def skeleton(base: Base, task: TrainTask, labels: int = TWO_LABELS) -> Any:
-    """Return the model of `task` on the meta device, of a pipeline its UNet; raises ModelError if there is none."""
+def skeleton(base: Base, task: TrainTask, labels: int = TWO_LABELS, device: str = "meta") -> Any:
+    """Return the model of `task` on the meta device, of a pipeline its UNet; raises ModelError if there is none.
+
+    On a real device it has weights, but nobody has chosen them: good for measuring how long a step takes.
+    """
     import torch
     import transformers
 
-    with torch.device("meta"):
+    with torch.device(device), _not_initialised(device):
         if task.kind == "diffusion":
             return _unet(base)
         config = model_config(base, task, labels)
         try:
-            return getattr(transformers, task.auto_class).from_config(config)
+            made = getattr(transformers, task.auto_class).from_config(config)
         except (ValueError, KeyError, TypeError, AttributeError, ImportError) as problem:
             made_for = ", ".join(base.config.get("architectures") or [str(base.config.get("model_type"))])
             raise WrongTask("error.train_wrong_base", name=base.name, task=task.name, made_for=made_for) from problem
+    made.tie_weights()  # which is skipped with the rest of the initialisation
+    return made
+
+
+def _not_initialised(device: str) -> AbstractContextManager[None]:
+    """Return what keeps weights as memory had them; on the meta device there is nothing to initialise anyway."""
+    from transformers.initialization import no_init_weights
+
+    return nullcontext() if device == "meta" else no_init_weights()
 
 
 def text_encoders(base: Base) -> dict[str, Any]:
