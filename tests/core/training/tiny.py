@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from core.jobs.folder import JobFolder
 from core.jobs.records import Carrier, ProcessMark, Record
 from core.jobs.work import JobHandle, StopToken
 from core.redaction import Redactor
+from core.training.settings import TrainSettings, write_settings
 from tests.fakes.models import tiny_bert
 
 GOOD = ("good film", "a good plot", "the actor is good", "i love the film", "we love it", "you love that")
@@ -87,3 +89,19 @@ def plain_trainer(folder: Path, listeners: Sequence[object], **arguments: Any) -
     )
     trainer.remove_callback(transformers.PrinterCallback)
     return trainer
+
+
+def run_at(folder: Path, model: Path, rows: Sequence[dict[str, Any]], **values: Any) -> JobHandle:
+    """Write a run's folder as a start does (settings, data, record) and open its job; short, on the CPU, in float32."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    usual = {"model": str(model), "file": str(file), "device": "cpu", "precision": "fp32", "max_steps": 3}
+    write_settings(TrainSettings(**{**usual, "sample_count": 2, "max_new_tokens": 4, **values}), folder)
+    return job_at(folder)
+
+
+def feelings(copies: int = 4) -> list[dict[str, Any]]:
+    """Return rows of text and label, 12 a copy, no two alike."""
+    told = [(text, "good") for text in GOOD] + [(text, "bad") for text in BAD]
+    return [{"text": f"{text} {place}", "label": label} for place in range(copies) for text, label in told]
