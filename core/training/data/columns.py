@@ -172,8 +172,10 @@ def _refuse_strange(said: Mapping[str, str], forms: tuple[Form, ...], available:
 def _guess(form: Form, said: Mapping[str, str], source: Source, available: tuple[str, ...]) -> dict[str, str]:
     """Fill the form: told columns, then usual names, then contents; no column stands for two things."""
     found = dict(said)
-    by_name = {_bare(name): name for name in reversed(available)}
+    parted = {name.rpartition(".")[0] for name in available}
     for canonical in form.every:
+        whole = [name for name in available if name not in parted or canonical == "answers"]
+        by_name = {_bare(name): name for name in reversed(whole)}
         if canonical not in found:
             free = [by_name[one] for one in USUAL[canonical] if one in by_name and by_name[one] not in found.values()]
             found.update({canonical: free[0]} if free else {})

@@ -55,6 +55,8 @@ def _digest(file: Path) -> str:
 def _tokenizer(tokenizer: Any) -> str:
     """Return the hash of what a tokenizer does: its own file where it has one, else its vocabulary."""
     if tokenizer.is_fast:
+        tokenizer.backend_tokenizer.no_truncation()  # how the last call cut and padded is written down with it
+        tokenizer.backend_tokenizer.no_padding()
         does = tokenizer.backend_tokenizer.to_str()
     else:
         does = json.dumps(tokenizer.get_vocab(), sort_keys=True)

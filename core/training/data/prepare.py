@@ -17,7 +17,7 @@ from core.training.data.packing import joined, pack
 from core.training.data.prepared import CHAT, COMPLETION, IGNORED, MASKED, PLAIN, Counts, Prepared, Row, Splits
 from core.training.data.reading import Desk
 from core.training.data.rows import read_splits, write_rows
-from core.training.data.rules import ModelReader, Ruled, rules_for
+from core.training.data.rules import ModelReader, Ruled, fit_tokenizer, rules_for
 from core.training.data.store import TRAIN, VALIDATION, keep, kept, rows_file, tokens_file
 from core.training.data.watch import Watch
 from core.training.settings import TrainSettings
@@ -65,6 +65,7 @@ def prepare(
     languages where `settings` name some. Raises what `read_splits` raises, and BadFile where no row fits max_length.
     """
     watch = watch or Watch()
+    fit_tokenizer(settings, reader.tokenizer)
     key = key_of(settings, reader)
     found = kept(folder, key)
     if found is not None:
@@ -132,7 +133,7 @@ def _tokens(rows: Sequence[Row], half: str, bench: _Bench) -> Any:
     from datasets import Dataset, disable_progress_bars
 
     disable_progress_bars()
-    example = _first_sequence(rows, bench)
+    example = _first_sequence(rows, half, bench)
     if example is None:
         return None
     tally = bench.tallies.setdefault(half, _Tally())
@@ -160,10 +161,10 @@ def _tokens(rows: Sequence[Row], half: str, bench: _Bench) -> Any:
     return _packed(found, half, bench, file) if bench.packs else found
 
 
-def _first_sequence(rows: Sequence[Row], bench: _Bench) -> dict[str, Any] | None:
+def _first_sequence(rows: Sequence[Row], half: str, bench: _Bench) -> dict[str, Any] | None:
     """Return the first sequence there is: it tells the columns, which `datasets` would else guess from a batch."""
     for row in rows:
-        found = _sequences([row], VALIDATION, bench, _Tally())
+        found = _sequences([row], half, bench, _Tally())
         if found:
             return found[0]
     return None

@@ -11,7 +11,7 @@ from core.training.data.encoding.pairs import set_languages
 from core.training.data.encoding.rules import Encoded, Rules
 from core.training.data.encoding.table import ENCODERS
 from core.training.data.encoding.tagged import fit_for_words
-from core.training.data.prepared import ANSWERS, CHAT, COMPLETION, PAIRS, PREFERENCE, WORDS, Row, Splits
+from core.training.data.prepared import ANSWERS, CHAT, COMPLETION, PAIRS, PREFERENCE, Row, Splits
 from core.training.settings import TrainSettings
 from core.words import Sentence, say
 
@@ -60,9 +60,7 @@ def rules_for(settings: TrainSettings, splits: Splits, reader: ModelReader) -> R
 def unlimited_rules(settings: TrainSettings, splits: Splits, reader: ModelReader) -> Ruled:
     """Return the rules for texts of whatever length, to measure how long they are."""
     tokenizer = reader.tokenizer
-    set_languages(tokenizer, settings.source_language, settings.target_language)
-    if splits.shape == WORDS:
-        fit_for_words(tokenizer)
+    fit_tokenizer(settings, tokenizer)
     shape, template, notes = _spoken_by(tokenizer, splits)
     rules = Rules(
         tokenizer=tokenizer,
@@ -74,6 +72,16 @@ def unlimited_rules(settings: TrainSettings, splits: Splits, reader: ModelReader
         for_reward=settings.task == "reward",
     )
     return Ruled(rules, shape, notes)
+
+
+def fit_tokenizer(settings: TrainSettings, tokenizer: Any) -> None:
+    """Tell a tokenizer its languages, and that words of a list follow a blank; the same again changes nothing.
+
+    Raises InvalidInput for a language that it does not know.
+    """
+    set_languages(tokenizer, settings.source_language, settings.target_language)
+    if settings.task == "token-classification":
+        fit_for_words(tokenizer)
 
 
 def labels_of(splits: Splits, reader: ModelReader) -> tuple[str, ...]:
@@ -106,7 +114,7 @@ def _lengths(settings: TrainSettings, splits: Splits, ruled: Ruled, longest: int
     if not wished or (ruled.shape == PAIRS and not target):
         inputs, targets = lengths_of(splits.train, ruled)
         wished = wished or nearly_all(inputs)
-        target = target or nearly_all(targets)
+        target = target or (nearly_all(targets) if targets else 0)
     return min(wished, longest), min(target, longest)
 
 
