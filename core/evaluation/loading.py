@@ -12,11 +12,14 @@ from core.evaluation.metric import Metric, Recipe, Score
 from core.evaluation.metrics import (
     answers,
     classification,
+    detection,
     entities,
     language,
     meteor,
+    pictures,
     probabilities,
     regression,
+    segmentation,
     similarity,
     speech,
     summaries,
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 _FILES = (
     *(classification, probabilities, entities, answers, translations, meteor, summaries),
-    *(similarity, language, speech, regression),
+    *(similarity, language, speech, regression, segmentation, detection, pictures),
 )
 
 _WITHOUT_EFFECT = frozenset({"cache_dir", "download_config", "download_mode", "experiment_id"}) | {
@@ -38,7 +41,7 @@ _WITHOUT_EFFECT = frozenset({"cache_dir", "download_config", "download_mode", "e
 }
 """Keywords of evaluate.load about files and downloads: here rows stay in memory, and the code is ours."""
 
-ALIASES = {"calibration_error": "ece", "mcc": "matthews_correlation"}
+ALIASES = {"calibration_error": "ece", "mcc": "matthews_correlation", "map": "mean_average_precision"}
 """Other names that people look for."""
 
 

@@ -127,8 +127,8 @@ class Recipe:
     columns: tuple[str, ...] = ("predictions", "references")
     configs: tuple[str, ...] = ("default",)
     lower_is_better: bool = False
-    optional: tuple[str, ...] = ()
-    """Columns that may be left out."""
+    same_length: bool = True
+    """Whether the columns stand beside each other row by row."""
     bare: bool = False
     """Whether evaluate returns the one value without a dictionary around it."""
 
@@ -170,7 +170,7 @@ class Metric:
         """Add rows: `predictions=[…], references=[…]`; raises InvalidInput for unknown columns and unequal lengths."""
         for name in columns:
             self._column_of(name)
-        _refuse_unequal(self.name, columns)
+        self._refuse_unequal(columns)
         for name, column in columns.items():
             self._added.setdefault(name, []).extend(_as_rows(column))
 
@@ -222,15 +222,21 @@ class Metric:
         return self.recipe.options(**given)
 
     def _check(self, columns: Mapping[str, Any]) -> None:
-        missing = [name for name in self.recipe.columns if name not in columns and name not in self.recipe.optional]
+        missing = [name for name in self.recipe.columns if name not in columns]
         if missing:
             raise InvalidInput("error.metric_missing", name=self.name, columns=", ".join(missing))
-        _refuse_unequal(self.name, columns)
-        count = Rows(columns).count
-        if not count:
+        self._refuse_unequal(columns)
+        count = max(map(len, columns.values()))
+        if not min(map(len, columns.values())):
             raise InvalidInput("error.metric_empty", name=self.name, columns=", ".join(columns))
         if count > MOST_ROWS:
             raise InvalidInput("error.metric_too_many", name=self.name, count=count, limit=MOST_ROWS)
+
+    def _refuse_unequal(self, columns: Mapping[str, Any]) -> None:
+        lengths = {column: len(values) for column, values in columns.items()}
+        if self.recipe.same_length and len(set(lengths.values())) > 1:
+            told = ", ".join(f"{column}: {length}" for column, length in lengths.items())
+            raise InvalidInput("error.metric_unequal", name=self.name, lengths=told)
 
 
 def plain(value: Any) -> Any:
@@ -259,10 +265,3 @@ def _shown(value: Any) -> Any:
 def _as_rows(column: Any) -> Iterable[Any]:
     rows: Iterable[Any] = column.tolist() if hasattr(column, "tolist") else column
     return rows
-
-
-def _refuse_unequal(name: str, columns: Mapping[str, Any]) -> None:
-    lengths = {column: len(values) for column, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{column}: {length}" for column, length in lengths.items())
-        raise InvalidInput("error.metric_unequal", name=name, lengths=told)
