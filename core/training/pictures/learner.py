@@ -65,11 +65,10 @@ def _learner_class() -> Any:
 
         def load_state_dict(self, state_dict: Mapping[str, Any], *_: Any, **__: Any) -> Any:
             """Take back what `state_dict` returned; RuntimeError for anything else."""
-            found = super().load_state_dict(state_dict, strict=False)
-            without = set(trained_state(self)) - set(state_dict)
-            if without or found.unexpected_keys:
-                raise RuntimeError(f"not what learns here: {sorted(without | set(found.unexpected_keys))[:3]}")
-            return found
+            strange = set(trained_state(self)) ^ set(state_dict)
+            if strange:
+                raise RuntimeError(f"not what learns here: {sorted(strange)[:3]}")
+            return super().load_state_dict(state_dict, strict=False)
 
     return PictureLearner
 

@@ -62,7 +62,7 @@ def picture_arguments(settings: TrainSettings, checkpoints: Path, *, evaluates: 
 
     options = {
         **training_options(settings, checkpoints, evaluates=evaluates),
-        "gradient_checkpointing": False,  # the networks are told themselves
+        "activation_checkpointing": False,  # the networks are told themselves
         "include_num_input_tokens_seen": "no",
         "prediction_loss_only": True,
         "remove_unused_columns": False,
