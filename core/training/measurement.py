@@ -77,20 +77,20 @@ class Order:
 class Stopwatch:
     """Measures steps in a process of its own, and remembers them in a folder."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Keep where to remember; None = nowhere."""
-        self._folder = folder
+    def __init__(self, folder: Path | None = None, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """Keep where to remember (None = nowhere), and how long a measurement may take."""
+        self._folder, self._patience = folder, patience_seconds
 
     def measure(self, order: Order, machine: str, cancel: CancelToken | None = None) -> Measurement | None:
         """Return what a pass takes on `machine` (its name, for the memory); None where it cannot be told.
 
-        Raises Cancelled. Nobody is kept waiting for longer than PATIENCE_SECONDS.
+        Raises Cancelled. Nobody is kept waiting for longer than the patience lasts.
         """
         request, scale = _request(order)
         key = _key(request, machine)
         known = self._remembered(key)
         if known is None:
-            answer = _ask(request, cancel or CancelToken())
+            answer = _ask(request, cancel or CancelToken(), self._patience)
             if answer is None:
                 return None
             self._remember(key, answer)
@@ -154,7 +154,7 @@ def _key(request: Mapping[str, Any], machine: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _ask(request: Mapping[str, Any], cancel: CancelToken) -> dict[str, float] | None:
+def _ask(request: Mapping[str, Any], cancel: CancelToken, patience: float) -> dict[str, float] | None:
     """Run the measurement; None where it fails or takes too long: a plan without a time is still a plan."""
     command = [sys.executable, "-m", MODULE]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -169,7 +169,7 @@ def _ask(request: Mapping[str, Any], cancel: CancelToken) -> dict[str, float] | 
         text=True,
     ) as process:
         try:
-            said = _wait(process, json.dumps(request), cancel)
+            said = _wait(process, json.dumps(request), cancel, time.monotonic() + patience)
         finally:
             process.kill()
     if process.returncode != 0 or not said.strip():
@@ -178,9 +178,8 @@ def _ask(request: Mapping[str, Any], cancel: CancelToken) -> dict[str, float] | 
     return found
 
 
-def _wait(process: subprocess.Popen[str], request: str, cancel: CancelToken) -> str:
+def _wait(process: subprocess.Popen[str], request: str, cancel: CancelToken, over: float) -> str:
     """Return what the process says, or "" once patience is over; raises Cancelled."""
-    over = time.monotonic() + PATIENCE_SECONDS
     given: str | None = request
     while time.monotonic() < over:
         if cancel.cancelled:
