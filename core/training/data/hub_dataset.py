@@ -48,7 +48,7 @@ def read_hub_dataset(place: HubPlace, pictures: Path, watch: Watch, token: str |
     Raises InvalidInput for a name that is none, HubMissing, HubGated or HubUnreachable, and BadFile for a data set that
     needs code, has no such split or configuration, or more rows than are held at once.
     """
-    if not NAME.fullmatch(place.name) or ".." in place.name:
+    if not NAME.fullmatch(place.name) or ".." in place.name or Path(place.id).exists():  # `datasets` would read it
         raise InvalidInput("error.data_hub_name", name=place.name)
     watch.tell("download", 0, 0)
     found = _load(place, token)
@@ -59,7 +59,7 @@ def read_hub_dataset(place: HubPlace, pictures: Path, watch: Watch, token: str |
     if len(found) > MOST_ROWS:
         raise BadFile("error.data_hub_rows", name=place.name, rows=len(found), limit=MOST_ROWS)
     problems: dict[int, Sentence] = {}
-    rows = list(watch.over("read", _named(found, pictures, problems), len(found)))
+    rows = list(watch.over("read", named_rows(found, pictures, problems), len(found)))
     return Source(place.name, tuple(found.column_names), rows, problems, notes, correctable=False)
 
 
@@ -93,7 +93,7 @@ def _first_line(problem: Exception) -> str:
     return lines[0][:300] if lines else type(problem).__name__
 
 
-def _named(found: Any, pictures: Path, problems: dict[int, Sentence]) -> Iterator[dict[str, Any]]:
+def named_rows(found: Any, pictures: Path, problems: dict[int, Sentence]) -> Iterator[dict[str, Any]]:
     """Give each row with the names of its classes, and the paths of its pictures."""
     from datasets import Image
 

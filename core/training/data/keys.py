@@ -11,6 +11,7 @@ from typing import Any
 from core.training.data.rules import ModelReader
 from core.training.data.samples import is_sample, sample_file
 from core.training.settings import TrainSettings
+from core.training.tasks import PROMPTS
 
 ENCODING = 1
 """Raised whenever the same rows become other tokens."""
@@ -31,6 +32,7 @@ def key_of(settings: TrainSettings, reader: ModelReader) -> str:
         "encoding": ENCODING,
         "transformers": transformers.__version__,
         "settings": {name: wishes[name] for name in DECIDING},
+        "prompts": settings.method in PROMPTS,
         "files": [_digest(file) for file in _files(settings)],
         "tokenizer": _tokenizer(reader.tokenizer),
         "longest": reader.longest,

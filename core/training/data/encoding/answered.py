@@ -30,7 +30,11 @@ def _windows(row: Row, rules: Rules) -> Encoded:
     first = rules.tokenizer.padding_side == "right"
     columns = (row["question"], row["context"]) if first else (row["context"], row["question"])
     which = 1 if first else 0
-    options = {"return_offsets_mapping": True, "return_attention_mask": False, "return_overflowing_tokens": True}
+    options: dict[str, Any] = {
+        "return_offsets_mapping": True,
+        "return_attention_mask": False,
+        "return_overflowing_tokens": True,
+    }
     if rules.max_length < UNLIMITED:
         asked = len(rules.tokenizer(row["question"], return_attention_mask=False)["input_ids"])
         room = rules.max_length - asked - rules.tokenizer.num_special_tokens_to_add(pair=True)

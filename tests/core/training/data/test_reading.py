@@ -90,6 +90,11 @@ def _png(colour: str) -> bytes:
     return held.getvalue()
 
 
+def _red(file: str) -> int:
+    with Image.open(file) as picture:
+        return picture.getpixel((0, 0))[0]
+
+
 def test_captions_stand_in_a_table_or_beside_the_pictures(tmp_path: Path) -> None:
     """metadata.csv names pictures and captions; without it a .txt beside each picture does."""
     table = b"file_name,text\na.png,red\nb.png,blue\n"
@@ -100,7 +105,7 @@ def test_captions_stand_in_a_table_or_beside_the_pictures(tmp_path: Path) -> Non
         settings = TrainSettings(task="text-to-image", file=str(file), validation_fraction=0)
         rows = read_splits(settings, Desk(tmp_path / file.stem)).train
         assert [row["caption"] for row in rows] == ["red", "blue"]
-        assert [Image.open(row["image"]).getpixel((0, 0))[0] for row in rows] == [255, 0]
+        assert [_red(row["image"]) for row in rows] == [255, 0]
 
 
 def test_pictures_without_caption_or_content_are_named(tmp_path: Path) -> None:
