@@ -22,7 +22,7 @@ from core.training.checkpoints import mark, rotate
 TELL_SECONDS = 0.5
 """Progress is written at most this often: the page looks no more often."""
 METRICS, EVALUATION, CHECKPOINT = "metrics", "evaluation", "checkpoint"
-_NOT_METRICS = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time", "num_tokens")
+_NOT_METRICS = ("runtime", "_per_second", "model_preparation_time", "num_tokens", "num_input_tokens_seen", "total_flos")
 
 
 @dataclass(frozen=True)
@@ -139,15 +139,27 @@ class EventListener:
 
 
 class StopListener:
-    """Ends the training at the first moment at which it can be gone on from; all processes agree on it."""
+    """Ends the training at the first moment at which it can be gone on from; all processes agree on it.
+
+    It hears last: what is told and saved at that moment is told and saved before.
+    """
 
     def __init__(self, cancel: CancelToken) -> None:
         """Listen to `cancel`."""
         self._cancel = cancel
+        self._stopping = False
 
     def on_step_end(self, now: Moment) -> None:
-        """Raise Cancelled after a whole step."""
-        self._check(now.args)
+        """After a whole step, have its loss told and a checkpoint saved, and nothing measured any more."""
+        if agreed(self._cancel.cancelled, now.args):
+            self._stopping = True
+            now.control.should_log = now.control.should_save = now.control.should_training_stop = True
+            now.control.should_evaluate = False
+
+    def on_save(self, _: Moment) -> None:
+        """Raise Cancelled once that checkpoint is there."""
+        if self._stopping:
+            raise Cancelled("error.cancelled")
 
     def on_substep_end(self, now: Moment) -> None:
         """Raise Cancelled within a step of many batches: its gradients are lost, the steps before it are not."""
@@ -232,7 +244,9 @@ def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _is_metric(name: str) -> bool:
-    return name not in {"num_input_tokens_seen", "total_flos", "train_tokens_per_second"} and not name.endswith(_NOT_METRICS)
+    return name not in {"num_input_tokens_seen", "total_flos", "train_tokens_per_second"} and not name.endswith(
+        _NOT_METRICS
+    )
 
 
 def _bare(name: str) -> str:
