@@ -28,8 +28,8 @@ from core.jobs.records import Record, State
 from core.jobs.work import JobHandle, StopToken, Work, carry
 from core.redaction import Redactor, names_a_secret
 
-EXIT_CODES = {State.SUCCEEDED: 0, State.FAILED: 1, State.CANCELLED: 3, State.INTERRUPTED: 4}
-"""exit.json says more; a shell script has only this."""
+EXIT_CODES = {State.SUCCEEDED: 0, State.CANCELLED: 0, State.FAILED: 1, State.INTERRUPTED: 3}
+"""exit.json says more. To end when asked is no mistake: launchers print a traceback for whatever is not 0."""
 REFUSED = 2
 """The exit code when nothing was done: no job there, or somebody else is at it."""
 SHORTEST_VARIABLE = 8

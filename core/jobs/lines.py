@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from core.errors import DiskFull
+from core.jobs.admission import InLine
 from core.jobs.ends import UnwrittenEnds
 from core.jobs.folder import JobFolder, Snapshot
 from core.jobs.records import Carrier, Ending, Record, State, waits_for_process
 from core.jobs.room import Room
 from core.jobs.shelf import JobShelf
-from core.jobs.threads import InLine
 from core.jobs.tree import end_by_force, held_by, processes_of, tell_to_end
 from core.jobs.watch import Patience, Watched, cancel_untouched, heads, mark_of, refused, start_watched
 from core.jobs.work import end_untouched, write_ending
@@ -83,8 +83,8 @@ class ProcessLines:
         held = held_by(processes_of(look.record.id))
         self.watch(look)
         with self._lock:
-            if (one := self._watched.get(look.record.id)) and not one.held.processes:
-                one.held = held
+            if one := self._watched.get(look.record.id):
+                one.note_request(held)
 
     def settling(self, id: str) -> bool:  # noqa: A002
         """Tell whether a job is looked after here: its death is not its end before that is written down."""

@@ -7,12 +7,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.jobs.folder import JobFolder
-from core.jobs.records import Record
-from core.redaction import SECRET_VARIABLES, names_a_secret
+from core.jobs.records import Carrier, Record
+from core.redaction import SECRET_VARIABLES, Redactor, names_a_secret
 from core.settings import PROJECT
 
 FOLDER = "FOLDER"
@@ -72,6 +72,23 @@ def child_environment(server: Mapping[str, str], record: Record, secrets: Mappin
     programs = os.pathsep.join([str(Path(sys.executable).parent), passed.get("PATH", os.defpath)])
     own = {"PATH": programs, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", JOB_VARIABLE: record.id}
     return {**passed, **own, **record.environment, **secrets}
+
+
+def with_process(record: Record, command: ProcessWork, device: str) -> Record:
+    """Add what a process needs; a secret among what is written down is a mistake in the program."""
+    redactor = Redactor.of(record.settings, os.environ)
+    written = {"arguments": list(command.arguments), "environment": dict(command.environment)}
+    if redactor.value(written) != written:
+        raise ValueError("a secret belongs into `secrets`")
+    return replace(
+        record,
+        settings=redactor.value(record.settings),
+        carrier=Carrier.PROCESS,
+        device=device,
+        command=command.arguments,
+        environment=dict(command.environment),
+        bytes_needed=command.bytes_needed,
+    )
 
 
 def command_of(record: Record, folder: Path) -> list[str]:

@@ -7,7 +7,6 @@ who gets in. Everything a page needs to hold is the job's id.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,23 +15,27 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Busy, DiskFull, UnknownName
+from core.jobs.admission import MOST_WAITING_EACH, Admission
+from core.jobs.adoption import adopt_all
 from core.jobs.attempts import next_attempt, require_resumable
 from core.jobs.ends import UnwrittenEnds
 from core.jobs.folder import JobFolder, Snapshot
 from core.jobs.lines import FIRST_DEVICE, ProcessLines, waits_in_line
-from core.jobs.process import ProcessWork
+from core.jobs.process import ProcessWork, with_process
 from core.jobs.records import Carrier, ProcessMark, Record, State, interrupted_ending
 from core.jobs.room import LEAST_FREE_BYTES, Room
 from core.jobs.shelf import JobShelf, Swept, is_job_id
-from core.jobs.threads import InLine, Task, ThreadLine
+from core.jobs.threads import Task, ThreadLine
+from core.jobs.twins import Twins
 from core.jobs.views import ANYBODY, Adopted, Following, JobView, Owner, belongs, end_of, new_record, view_of
 from core.jobs.watch import Patience, cancel_untouched
-from core.jobs.work import JobHandle, StopToken, Work, disk_is_full, write_ending
+from core.jobs.work import JobHandle, StopToken, Work, disk_is_full
 from core.redaction import Redactor
 from core.words import Sentence, say
 
 __all__ = [
     "ANYBODY",
+    "MOST_WAITING_EACH",
     "Adopted",
     "Following",
     "JobHandle",
@@ -45,9 +48,6 @@ __all__ = [
     "Swept",
     "Work",
 ]
-
-MOST_WAITING_EACH = 3
-"""How many jobs of one visitor may wait, so that nobody fills the line that all share."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,12 @@ class Jobs:
         self._here = ProcessMark.here()
         self._shelf = JobShelf(folder, self._here, quota_bytes, keep_days, quota_bytes_each)
         self._room = Room(folder, rules.least_free_bytes)
-        self._most_waiting = most_waiting
+        self._admission = Admission(most_waiting)
         self._lock = threading.Lock()
-        self._once: dict[str, str] = {}
+        self._twins = Twins(lambda id_: self._overlay(self._shelf.job(id_).look()).state)
         self._ends = UnwrittenEnds()
         self._threads = ThreadLine(self.sweep, self._ends)
         self._processes = ProcessLines(self._shelf, self._room, rules.patience, self._ends)
-        self._closing = False
 
     def start(self, kind: str, settings: Any, work: Work, owner: str | None = None, once_key: str | None = None) -> str:
         """Put `work` in line and return its id; while a job with the same owner and `once_key` waits or runs, its id.
@@ -101,11 +100,11 @@ class Jobs:
         record = new_record(kind, settings, self._here, owner, once_key)
         redactor = Redactor.of(record.settings, os.environ)
         with self._lock:
-            twin = self._twin(record.once)
+            twin = self._twins.alive(record.once)
             if twin:
                 return twin
             running = self._threads.running()
-            self._admit(record.owner, self._threads.waiting(), running.kind if running else None)
+            self._admission.require(record.owner, self._threads.waiting(), running.kind if running else None)
             folder = self._create(replace(record, settings=redactor.value(record.settings)))
             self._threads.add(Task(folder, kind, StopToken(folder.stop_file), redactor, work, record.owner))
         return record.id
@@ -124,9 +123,9 @@ class Jobs:
         The process outlives this server, and so does the job's place in line. Raises Busy when the line is full or the
         server is closing, DiskFull when the disk or the quota has no room for it, and what `command.fill` raises.
         """
-        record = _with_process(new_record(kind, settings, self._here, owner, once_key), command, device)
+        record = with_process(new_record(kind, settings, self._here, owner, once_key), command, device)
         with self._lock:
-            twin = self._twin(record.once)
+            twin = self._twins.alive(record.once)
             if twin:
                 return twin
             self._admit_process(record)
@@ -217,18 +216,7 @@ class Jobs:
 
         A job that waited for a process waits again, in its place.
         """
-        dead, alive = [], []
-        for look in sorted(self._shelf.looks(), key=lambda look: look.record.place):
-            if look.state is State.INTERRUPTED and look.ending is None:
-                dead.append(look.record.id)
-                with self._shelf.skipping(look.record.id):
-                    self._write_down_death(look.record)
-            elif look.state.alive:
-                alive.append(look.record.id)
-                self._remember(look.record)
-                with self._shelf.skipping(look.record.id):
-                    self._look_after(look)
-        return Adopted(tuple(dead), tuple(alive))
+        return adopt_all(self._shelf, self._processes, self._twins)
 
     def sweep(self) -> Swept:
         """Remove finished jobs that are too old, then the oldest until they fit the quotas; never a live one."""
@@ -241,25 +229,9 @@ class Jobs:
         on: the next server adopts them.
         """
         with self._lock:
-            self._closing = True
+            self._admission.closing = True
         ended = (self._threads.shutdown(wait_seconds), self._processes.shutdown(wait_seconds))
         return all(ended)
-
-    def _write_down_death(self, record: Record) -> None:
-        folder = self._shelf.job(record.id)
-        if record.carrier is Carrier.PROCESS:
-            self._processes.clear(record.id)
-        if not write_ending(folder, interrupted_ending(record, folder.tail())):
-            # Nothing is lost: the state stays computed from the dead process.
-            logging.getLogger(__name__).warning("job %s: its end could not be written", record.id)
-
-    def _look_after(self, look: Snapshot) -> None:
-        if look.record.carrier is not Carrier.PROCESS:
-            return
-        if waits_in_line(look):
-            self._processes.take(look)
-        else:
-            self._processes.watch(look)
 
     def _views(self, looks: Sequence[Snapshot]) -> Iterator[JobView]:
         for look in looks:
@@ -269,28 +241,9 @@ class Jobs:
             if view:
                 yield view
 
-    def _twin(self, once: str | None) -> str | None:
-        """Return the job that waits or runs under the same key; one that is stopping does not count."""
-        twin = self._once.get(once or "")
-        if twin is None:
-            return None
-        try:
-            state = self._overlay(self._shelf.job(twin).look()).state
-        except (OSError, ValueError):  # deleted meanwhile, or not to be read any more
-            return None
-        return twin if state in (State.QUEUED, State.RUNNING) else None
-
-    def _admit(self, owner: str | None, waiting: Sequence[InLine], running: str | None) -> None:
-        if self._closing:
-            raise Busy("error.jobs_closing")
-        if owner is not None and sum(one.owner == owner for one in waiting) >= MOST_WAITING_EACH:
-            raise Busy("error.jobs_full_each", limit=MOST_WAITING_EACH)
-        if len(waiting) >= self._most_waiting:
-            raise Busy("error.jobs_full", limit=self._most_waiting, running=running or waiting[0].kind)
-
     def _admit_process(self, record: Record) -> None:
         running = self._processes.running(record.device or FIRST_DEVICE)
-        self._admit(record.owner, self._processes.waiting(), running)
+        self._admission.require(record.owner, self._processes.waiting(), running)
         self._room.require(record.bytes_needed)
         self._shelf.require_quota(record.owner)
 
@@ -301,12 +254,8 @@ class Jobs:
             if disk_is_full(error):
                 raise DiskFull("error.job_disk_full") from error
             raise
-        self._remember(record)
+        self._twins.remember(record)
         return folder
-
-    def _remember(self, record: Record) -> None:
-        if record.once:
-            self._once[record.once] = record.id
 
     def _ask(self, folder: JobFolder, look: Snapshot) -> None:
         ours = self._running_here(look)
@@ -369,20 +318,3 @@ class Jobs:
         if running is None:
             return position, say("say.job_next", position=position)
         return position, say("say.job_queued", position=position, running=running)
-
-
-def _with_process(record: Record, command: ProcessWork, device: str) -> Record:
-    """Add what a process needs; a secret among what is written down is a mistake in the program."""
-    redactor = Redactor.of(record.settings, os.environ)
-    written = {"arguments": list(command.arguments), "environment": dict(command.environment)}
-    if redactor.value(written) != written:
-        raise ValueError("a secret belongs into `secrets`")
-    return replace(
-        record,
-        settings=redactor.value(record.settings),
-        carrier=Carrier.PROCESS,
-        device=device,
-        command=command.arguments,
-        environment=dict(command.environment),
-        bytes_needed=command.bytes_needed,
-    )

@@ -8,20 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.jobs.admission import InLine
 from core.jobs.ends import UnwrittenEnds
 from core.jobs.folder import JobFolder
 from core.jobs.records import State
 from core.jobs.work import StopToken, Work, carry, end_untouched
 from core.redaction import Redactor
-
-
-@dataclass(frozen=True)
-class InLine:
-    """A job that waits: whose it is (as a digest), and what it is."""
-
-    id: str
-    kind: str
-    owner: str | None
 
 
 @dataclass(frozen=True)

@@ -39,14 +39,14 @@ class Patience:
     linger: float = 15.0
     """To go away after its last word, with all its helpers."""
     strangers: float = 2.0
-    """What another server has started is left to that one for so long: it alone learns the exit code."""
+    """What another server, or a launcher, has started is left to that one for so long: it alone learns how it died."""
     tick: float = 0.2
     """Between two looks."""
 
 
 @dataclass
 class Watched:
-    """A process that was started, or found, for a job; only the thread that looks after it changes this."""
+    """A process that was started, or found, for a job; but for the request to stop, one thread alone changes this."""
 
     folder: JobFolder
     record: Record
@@ -57,6 +57,8 @@ class Watched:
     forced: bool = False
     over: float | None = None
     """Since when it has ended, by its own word or by its death."""
+    overstayed: bool = False
+    """It had to be ended after its work had died, so that its exit code tells nothing."""
     held: Held = field(default_factory=Held)
 
     def tend(self, patience: Patience, ends: UnwrittenEnds) -> bool:
@@ -73,6 +75,11 @@ class Watched:
         self.over = self.over or time.monotonic()
         return self._settled(look, patience) and self._conclude(look, ends)
 
+    def note_request(self, held: Held) -> None:
+        """Count the time from here on, and remember what the processes hold before they let go."""
+        if self.asked is None:
+            self.held, self.asked = held, time.monotonic()
+
     def _exited(self) -> bool:
         return self.child is None or self.child.poll() is not None
 
@@ -86,9 +93,7 @@ class Watched:
         """Ask, wait, tell, wait, end."""
         now = time.monotonic()
         if self.asked is None:
-            self.asked = now
-            if not self.held.processes:  # else somebody has counted when the request was made
-                self.held = held_by(processes_of(self.record.id))
+            self.note_request(held_by(processes_of(self.record.id)))
         elif self.told is None:
             if now - self.asked >= patience.grace:
                 self.told = now
@@ -102,8 +107,11 @@ class Watched:
         waited = time.monotonic() - (self.over or 0.0)
         if self.child is None and look.ending is None and waited < patience.strangers:
             return False
+        if look.ending is None and waited < patience.strangers and not self._exited():
+            return False  # a launcher that outlives its worker says in the log what happened, and has an exit code
         left = processes_of(self.record.id)
         if left and (look.ending is None or waited >= patience.linger):
+            self.overstayed = not self._exited()
             end_by_force(self.record.id)
             left = []
         return self._exited() and not left
@@ -120,7 +128,7 @@ class Watched:
     def _death(self, record: Record) -> Ending:
         """Return the end of work that died without a word; whatever the exit code, it is no success."""
         ending = interrupted_ending(record, self.folder.tail())
-        code = self.child.poll() if self.child else None
+        code = self.child.poll() if self.child and not self.overstayed else None
         if self.told is not None:
             return replace(ending, outcome=State.CANCELLED, error=self._force_in_words(), ended=time.time())
         if code is None:

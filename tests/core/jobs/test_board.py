@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from core.atelier import open_atelier
 from core.errors import NotAllowed, UnknownName
 from core.events import Progress
 from core.jobs.board import JobBoard
 from core.jobs.process import FOLDER, ProcessWork
 from core.jobs.runner import ANYBODY, JobHandle, Jobs, Patience, ProcessRules, State
+from core.settings import Settings
 
 PATIENCE = 60.0
 
@@ -134,3 +136,20 @@ def test_the_board_reads_only_what_changed_last(board: JobBoard, tmp_path: Path)
     assert board.alive() == 2
     gate.set()
     assert ended(board, waiting) is State.SUCCEEDED
+
+
+def test_an_instance_lists_tables_pictures_and_trainings(tmp_path: Path) -> None:
+    """The board of an instance covers all its shelves; trainings lie in a folder of their own and outlive it."""
+    atelier = open_atelier(Settings(home=tmp_path))
+    assert set(atelier.board.shelves) == {"tables", "pictures", "training"}
+    work = ProcessWork(("python", "-m", "tests.core.jobs.workers", FOLDER, "count"))
+    job = atelier.training.launch("training", {}, work)
+    assert atelier.training.folder(job).parent == tmp_path / "runs"
+    until(lambda: atelier.training.follow(job).events)
+    assert atelier.shutdown(PATIENCE)
+    later = open_atelier(Settings(home=tmp_path))
+    later.adopt()
+    assert [(row.id, row.shelf, row.view.state) for row in later.board.rows()] == [(job, "training", State.RUNNING)]
+    later.board.stop(job)
+    assert ended(later.board, job) is State.CANCELLED
+    assert later.shutdown(PATIENCE)
