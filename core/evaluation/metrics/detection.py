@@ -64,7 +64,11 @@ def _boxes(column: Any, name: str, keys: Sequence[str], options: DetectionOption
             raise InvalidInput("error.metric_box_counts", column=name, row=row, keys=", ".join(keys))
         for place, box in enumerate(values[0]):
             x, y, width, height = _placed(box, options.box_format, name, row)
-            annotation = {"id": len(annotations) + 1, "image_id": row, "category_id": int(values[-1][place])}
+            annotation: dict[str, Any] = {
+                "id": len(annotations) + 1,
+                "image_id": row,
+                "category_id": int(values[-1][place]),
+            }
             annotation |= {"bbox": [x, y, width, height], "area": width * height, "iscrowd": int(crowd[place])}
             annotations.append(annotation | ({"score": float(values[1][place])} if "scores" in keys else {}))
     return annotations

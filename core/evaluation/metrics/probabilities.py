@@ -168,12 +168,14 @@ def _positive(references: np.ndarray[Any, Any], given: Any) -> Any:
 
 
 def _probabilities(column: Any, *, sums_to_one: bool = False) -> np.ndarray[Any, Any]:
+    import numpy as np
+
     values = numbers(column, "predictions")
-    outside = (values < 0) | (values > 1)
+    outside: Any = (values < 0) | (values > 1)
     if values.ndim == _MATRIX:
         outside = outside.any(axis=1)
         if sums_to_one:
-            outside |= abs(values.sum(axis=1) - 1) > _ROUNDING
+            outside = outside | np.greater(np.abs(values.sum(axis=1) - 1), _ROUNDING)
     if outside.any():
         row = int(outside.argmax())
         raise InvalidInput("error.metric_probabilities", row=row + 1, value=values[row])

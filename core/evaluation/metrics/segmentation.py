@@ -38,7 +38,7 @@ def _mean_iou(rows: Rows, options: SegmentationOptions) -> Outcome:
         areas += _areas(_map(predicted, "predictions", row), _map(expected, "references", row), options, row)
     both, predicted, expected = areas
     iou, accuracy = _ratios(both, predicted + expected - both), _ratios(both, expected)
-    values = {
+    values: dict[str, Any] = {
         "mean_iou": _mean(iou),
         "mean_accuracy": _mean(accuracy),
         "overall_accuracy": float(both.sum() / expected.sum()) if expected.sum() else float("nan"),
@@ -84,27 +84,29 @@ def _areas(
 
 
 def _renamed(expected: np.ndarray[Any, Any], options: SegmentationOptions) -> np.ndarray[Any, Any]:
-    import numpy as np
-
     renamed = expected.copy()
     for old, new in (options.label_map or {}).items():
         renamed[expected == int(old)] = new
     if not options.reduce_labels:
         return renamed
-    return np.where((renamed == 0) | (renamed == _BACKGROUND), _BACKGROUND, renamed - 1)
+    renamed[(renamed == 0) | (renamed == _BACKGROUND)] = _BACKGROUND + 1
+    return renamed - 1
 
 
 def _counts(values: np.ndarray[Any, Any], labels: int) -> np.ndarray[Any, Any]:
     """Count each label from 0 on; what lies outside counts nowhere."""
     import numpy as np
 
-    return np.bincount(values[(values >= 0) & (values < labels)], minlength=labels)
+    counts: np.ndarray[Any, Any] = np.bincount(values[(values >= 0) & (values < labels)], minlength=labels)
+    return counts
 
 
 def _ratios(part: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     import numpy as np
 
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    ratios = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=ratios, where=whole > 0)
+    return ratios
 
 
 def _mean(ratios: np.ndarray[Any, Any]) -> float:
