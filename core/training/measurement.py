@@ -18,6 +18,7 @@ from core.errors import Cancelled
 from core.events import CancelToken
 from core.settings import PROJECT
 from core.training.base import Base
+from core.training.choices import MethodChoice
 from core.training.memory import USUAL_LENGTH
 from core.training.settings import TrainSettings
 
@@ -29,8 +30,10 @@ MOST_WORK = {"cpu": 1e11, "mps": 4e12, "cuda": 4e13, "xpu": 4e13}
 """Multiplications of a measured pass; a heavier one is measured with fewer rows or tokens, and multiplied."""
 PASSES_OF_A_TOKEN = 6
 """Multiplications and additions for each parameter and token, forth and back (Kaplan et al. 2020, section 2.1)."""
-_IRRELEVANT = ("name", "file", "dataset", "columns", "seed", "learning_rate", "num_train_epochs", "max_steps")
-"""Fields that change no step's time."""
+_RELEVANT = frozenset(field.name for field in dataclasses.fields(MethodChoice)) | {
+    *("task", "method", "device", "precision", "gradient_checkpointing", "resolution")
+}
+"""Fields that change a step's time, beside the batch that is named in the request; others, as the epochs, do not."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def _request(order: Order) -> tuple[dict[str, Any], float]:
 def _key(request: Mapping[str, Any], machine: str) -> str:
     import importlib.metadata
 
-    settings = {name: value for name, value in request["settings"].items() if name not in _IRRELEVANT}
+    settings = {name: value for name, value in request["settings"].items() if name in _RELEVANT}
     versions = [importlib.metadata.version(name) for name in ("torch", "transformers", "peft")]
     text = json.dumps([{**request, "settings": settings}, machine, versions], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
