@@ -172,6 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a GET."""
         self._answer()
 
+    def do_POST(self) -> None:
+        """Answer a POST: what it says in its body is not looked at."""
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self._answer()
+
     def do_HEAD(self) -> None:
         """Answer a HEAD."""
         self._answer()
@@ -186,6 +191,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         path = unquote(urlsplit(self.path).path)
         for pattern, answer in (
+            (r"/api/(datasets/.+?)/tree/([^/]+)(?:/.*)?", self._list),
+            (r"/api/(datasets/.+?)/paths-info/(.+)", self._list),
+            (r"/api/(datasets/.+?)(?:/revision/(.+))?", self._describe),
             (r"/api/models/(.+?)/tree/([^/]+)", self._list),
             (r"/api/models/(.+?)/discussions", self._discuss),
             (r"/api/models/(.+?)(?:/revision/(.+))?", self._describe),
@@ -325,7 +333,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self.wfile.write(body if only is None else only)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
