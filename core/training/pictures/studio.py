@@ -75,10 +75,13 @@ def open_studio(work: PictureWork, listeners: Sequence[object] = ()) -> Studio:
     Raises WrongTask for a pipeline that is not trained here, InvalidInput for layers, ranks or sizes that cannot be,
     BadFile for a picture that cannot be read any more, and Cancelled.
     """
+    import transformers
+
     arguments = picture_arguments(work.settings, work.folder / "checkpoints", evaluates=bool(work.validation))
     parts = load_parts(work.spec, work.files)
     with arguments.main_process_first(local=False, desc="encode"):
         encoded = _encoded(work, parts, arguments.device)
+    transformers.set_seed(work.settings.seed)  # fresh adapters begin the same way each time
     trainable, total = prepare_to_learn(parts, work.settings, on_gpu=arguments.device.type != "cpu")
     if arguments.device.type == "cpu" and work.settings.precision != "fp32":
         attend_exactly(parts.unet)
