@@ -6,7 +6,7 @@ import re
 
 from core.errors import InvalidInput
 from core.training.schedule import Choices
-from core.training.tasks import ADALORA, LORA, LOW_RANK, PREFIX, PROMPT, QLORA, find_train_task
+from core.training.tasks import ADALORA, FULL, IA3, LORA, LOW_RANK, PREFIX, PROMPT, QLORA, find_train_task
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -69,6 +69,7 @@ def _refuse_of_other_methods(settings: Choices) -> None:
         "target_r": (settings.target_r > 0, (ADALORA,)),
         "num_virtual_tokens": (settings.num_virtual_tokens > 0, (PREFIX, PROMPT)),
         "prefix_projection": (settings.prefix_projection, (PREFIX,)),
+        "packing": (settings.packing == "on", (*LOW_RANK, IA3, FULL)),
         "prompt_tuning_init_text": (bool(settings.prompt_tuning_init_text.strip()), (PROMPT,)),
     }
     for name, (asked, methods) in belongs.items():

@@ -19,6 +19,8 @@ USUAL_POSITIONS = 512
 LONGEST_CHOSEN = {"encoder": 512, "encoder-decoder": 512, "decoder": 1_024, "diffusion": 77}
 TOKENS_A_STEP = {"cpu": 4_096, "mps": 8_192, "cuda": 16_384, "xpu": 16_384}
 """Tokens that one pass holds at most, where we choose the batch."""
+QUESTION_WINDOW = 384
+"""What question answering reads of a context at once, as the field's scripts do."""
 LARGEST_BATCH = 32
 PICTURE_ROWS = {"cpu": 1, "mps": 1, "cuda": 4, "xpu": 2}
 LARGE_MODEL = 300_000_000
@@ -145,6 +147,8 @@ def _lengths(case: _Case) -> dict[str, Any]:
     if not now.max_length and kind != "diffusion":
         if found["packing"] == "on":
             found["max_length"] = reads
+        elif now.task == "question-answering":
+            found["max_length"] = min(QUESTION_WINDOW, reads)
         elif case.data.longest:
             found["max_length"] = min(_in_eights(case.data.longest), reads)
     if not now.max_target_length and case.data.target_longest:
@@ -158,8 +162,12 @@ def _lengths(case: _Case) -> dict[str, Any]:
 
 
 def _packing(case: _Case) -> str:
-    """Pack running text, which goes on anyway; answers to one question must not see another."""
-    running = case.settings.task == "text-generation" and case.settings.kind != "instructions"
+    """Pack running text, which goes on anyway; answers to one question must not see another.
+
+    peft leaves out the positions by which packed texts are told apart where learnt vectors stand before the input.
+    """
+    now = case.settings
+    running = now.task == "text-generation" and now.kind != "instructions" and now.method not in PROMPTS
     return "on" if running and not case.data.conversational else "off"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from core.training.settings import TrainSettings
 from core.training.tasks import TrainTask
 
 PREFERENCE, REWARD = "preference", "reward"
+_LOSS_WITH_KEYWORDS = re.compile(r"self\.loss_function\((?:[^()]|\([^()]*\))*\*\*\w*kwargs")
 SMALLER_IS_BETTER = ("loss", "perplexity", "wer", "cer", "ter", "mse", "mae")
 LARGEST_EXPONENT = 700.0
 LONG_WAIT_SECONDS = 24 * 3600
@@ -236,6 +239,11 @@ def ordered(kind: Any) -> Any:
 
         _reading: EpochOrder | None = None
 
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            if self.label_smoother is None and not weighs_its_loss(self.model):
+                self.model_accepts_loss_kwargs = False
+
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
             rows, args = train_dataset if train_dataset is not None else self.train_dataset, self.args
             step_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
@@ -269,6 +277,21 @@ def ordered(kind: Any) -> Any:
                 self.callback_handler.on_save(self.args, self.state, self.control)
 
     return Ordered
+
+
+def weighs_its_loss(model: Any) -> bool:
+    """Tell whether a model divides its loss by the number of labels of the whole step, where it is told that number.
+
+    Trainer takes every forward with keyword arguments for one that does. BERT's and T5's have them, and take the mean
+    of their batch: their losses would be added up over the batches and processes of a step, twice or eight times what
+    they are.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    try:
+        source = inspect.getsource(inspect.unwrap(type(inner).forward))
+    except (OSError, TypeError):
+        return False
+    return _LOSS_WITH_KEYWORDS.search(source) is not None
 
 
 def perplexing(kind: Any) -> Any:

@@ -82,7 +82,7 @@ def test_a_disk_that_takes_no_event_does_not_end_the_training(tmp_path: Path, jo
 
 
 @pytest.mark.parametrize(
-    ("moment", "step"), [("on_step_end", 3), ("on_prediction_step", 2), ("on_substep_end", 1)], ids=lambda one: str(one)
+    ("moment", "step"), [("on_step_end", 3), ("on_prediction_step", 2), ("on_substep_end", 1)], ids=str
 )
 def test_a_stop_is_heard_at_the_next_moment(tmp_path: Path, job: JobHandle, moment: str, step: int) -> None:
     """After a step, within an evaluation, and between the batches of one step: training ends with Cancelled."""

@@ -100,7 +100,7 @@ def test_a_finished_run_is_a_plain_adapter(start: Callable[..., JobHandle], mode
     import torch
     import transformers
 
-    job = start("bert", feelings(), max_steps=10, learning_rate=0.01)
+    job = start("bert", feelings(), max_steps=10, learning_rate=0.01, load_best_model_at_end=False)
     train_here(job)
     made = read_run(job.result_folder)
     config = transformers.AutoConfig.from_pretrained(job.result_folder)
@@ -195,6 +195,19 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(
     assert losses(resumed) == losses(whole)
     assert events(resumed, "attempt")[-1].payload["from_step"] == 5
     assert read_run(resumed.result_folder).metrics == read_run(whole.result_folder).metrics
+
+
+@pytest.mark.parametrize(("kind", "task"), [("bert", "text-classification"), ("llama", "text-generation")])
+def test_accumulated_batches_are_one_batch(start: Callable[..., JobHandle], kind: str, task: str) -> None:
+    """Two batches of two rows tell the loss of one with four, whether the model weighs its loss itself or not."""
+    rows = feelings() if kind == "bert" else [{"text": row["text"][:20].ljust(20, ".")} for row in TEXTS]
+    same = {"task": task, "logging_steps": 1, "method": "ia3", "max_steps": 2}
+    same |= {"packing": "off"} if kind == "llama" else {}
+    one = start(kind, rows, name="one", per_device_train_batch_size=4, gradient_accumulation_steps=1, **same)
+    two = start(kind, rows, name="two", per_device_train_batch_size=2, gradient_accumulation_steps=2, **same)
+    for job in (one, two):
+        train_here(job)
+    assert losses(two)[1] == pytest.approx(losses(one)[1], rel=0.02)  # dropout draws once for four rows, or twice
 
 
 @pytest.mark.parametrize("phase", ["read", "tokenize", "evaluate"])
