@@ -47,7 +47,7 @@ class ExactAttention:
 
 
 def _in_heads(states: torch.Tensor, heads: int) -> torch.Tensor:
-    return states.unflatten(-1, (heads, -1)).transpose(1, 2).float()
+    return states.view(*states.shape[:-1], heads, -1).transpose(1, 2).float()
 
 
 def _is_plain(attention: Any) -> bool:

@@ -59,7 +59,7 @@ def _learner_class() -> Any:
             tokens = [batch[f"tokens_{number}"] for number in range(len(self.encoders))]
             return read_tokens(self._family, tuple(self.encoders.values()), tokens)
 
-        def state_dict(self, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+        def state_dict(self, *_: Any, **__: Any) -> Any:
             """Return what learns, laid out as safetensors wants it."""
             return {name: one.contiguous() for name, one in trained_state(self).items()}
 
