@@ -105,6 +105,15 @@ class Writing:
             self.outcome.set_exception(problem)
 
 
+@dataclass(eq=False)
+class _Prompt:
+    """A prompt of which so many tokens are read into a cache, and the text that begins with it."""
+
+    writing: Writing
+    cache: Any = None
+    read: int = 0
+
+
 class Decoder:
     """Writes with one model; `join` from any thread, `step` in the compute thread alone."""
 
@@ -113,27 +122,27 @@ class Decoder:
         self.model = model
         self._steps = steps or Steps()
         self._merges = "position_ids" in inputs_of(model)  # else it would count the padding of a shorter text, too
-        self._pending: deque[Writing] = deque()
-        self._reading: tuple[Writing, Any, int] | None = None
-        """A prompt that is half read: its cache, and how many tokens it holds."""
+        self._prompts: deque[_Prompt] = deque()
+        """In the order of their turns; one of which a part was read goes to the end."""
         self._groups: list[Group] = []
         self._lock = threading.Lock()
 
     def join(self, writing: Writing) -> None:
         """Let a text be written from the next step on."""
         with self._lock:
-            self._pending.append(writing)
+            self._prompts.append(_Prompt(writing))
 
     @property
     def idle(self) -> bool:
         """Tell whether there is nothing to do."""
         with self._lock:
-            return not self._pending and self._reading is None and not self._groups
+            return not self._prompts and not self._groups
 
     def step(self) -> None:
-        """Read one part of one prompt and add one token to every text."""
+        """Read one part of one prompt, each prompt in turn, and add one token to every text."""
         import torch
 
+        self._forget_stopped()
         with torch.inference_mode():
             for group in tuple(self._groups):
                 self._guarded(group.writings, partial(self._continue, group))
@@ -143,10 +152,10 @@ class Decoder:
     def fail_all(self, problem: BaseException) -> None:
         """Give up everything: whoever waits is told why."""
         with self._lock:
-            pending, self._pending = list(self._pending), deque()
-        reading, self._reading = self._reading, None
+            prompts, self._prompts = self._prompts, deque()
         groups, self._groups = self._groups, []
-        for writing in (*pending, *([reading[0]] if reading else []), *(w for group in groups for w in group.writings)):
+        begun = (writing for group in groups for writing in group.writings)
+        for writing in (*(prompt.writing for prompt in prompts), *begun):
             writing.fail(problem)
 
     def _guarded(self, writings: Sequence[Writing], work: Callable[[], None]) -> None:
@@ -157,31 +166,30 @@ class Decoder:
             for writing in writings:
                 writing.fail(problem)
 
-    def _read_prompt(self) -> None:
-        writing, cache, done = self._reading or (self._next(), None, 0)
-        self._reading = None
-        if writing is None or _is_left(writing):
-            return
-        cache = cache or _new_cache(self.model)
-        self._guarded([writing], partial(self._read_part, writing, cache, done))
-
-    def _next(self) -> Writing | None:
-        """Return the first text that somebody still waits for; those that were stopped meanwhile go at once."""
+    def _forget_stopped(self) -> None:
+        """Let go of prompts that nobody waits for any more, whether it is their turn or not."""
         with self._lock:
-            while self._pending:
-                writing = self._pending.popleft()
-                if not _is_left(writing):
-                    return writing
-        return None
+            stopped = [prompt for prompt in self._prompts if prompt.writing.cancel.cancelled]
+            self._prompts = deque(prompt for prompt in self._prompts if prompt not in stopped)
+        for prompt in stopped:  # the lock is free: who hears of it may let another text join
+            prompt.writing.fail(Cancelled("error.cancelled"))
 
-    def _read_part(self, writing: Writing, cache: Any, done: int) -> None:
+    def _read_prompt(self) -> None:
+        with self._lock:
+            prompt = self._prompts.popleft() if self._prompts else None
+        if prompt is not None:
+            self._guarded([prompt.writing], partial(self._read_part, prompt))
+
+    def _read_part(self, turn: _Prompt) -> None:
         import torch
 
-        part = torch.tensor([writing.prompt[done : done + PROMPT_TOKENS_AT_ONCE]], device=self.model.device)
+        writing, cache = turn.writing, turn.cache or _new_cache(self.model)
+        part = torch.tensor([writing.prompt[turn.read :][:PROMPT_TOKENS_AT_ONCE]], device=self.model.device)
         logits = self.model(part, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
-        done += part.shape[1]
-        if done < len(writing.prompt):
-            self._reading = (writing, cache, done)
+        read = turn.read + part.shape[1]
+        if read < len(writing.prompt):
+            with self._lock:
+                self._prompts.append(_Prompt(writing, cache, read))
             return
         prompt = torch.tensor([list(writing.prompt)], device=self.model.device)
         writing.ids = prompt.repeat(writing.count, 1)
@@ -231,13 +239,6 @@ class Decoder:
         group.writings, group.mask = kept, group.mask[chosen]
         group.cache.batch_select_indices(chosen)
         drop_common_padding(group)
-
-
-def _is_left(writing: Writing) -> bool:
-    """Tell whether nobody wants the text any more; whoever waits is told."""
-    if writing.cancel.cancelled:
-        writing.fail(Cancelled("error.cancelled"))
-    return writing.cancel.cancelled
 
 
 def _choose(writing: Writing, logits: torch.Tensor) -> None:

@@ -274,6 +274,71 @@ def test_a_short_text_is_not_padded_beyond_what_was_promised(llama: Any) -> None
     assert (1, 2) in widths
 
 
+def steps_until(decoder: Decoder, writing: Writing) -> int:
+    """Step until the text has its first token or ends; returns the number of steps."""
+    for steps in range(1, 100):
+        decoder.step()
+        if writing.rows[0] or writing.outcome.done():
+            return steps
+    raise AssertionError("nothing was written")
+
+
+def parts(network: Any, number: int, cancel: CancelToken | None = None) -> Writing:
+    """Return a greedy writing whose prompt is read in so many parts of four tokens."""
+    prompt = [5, 9, 11, 6] * number
+    how = rule(GREEDY, SimpleNamespace(model=network, tokenizer=None), len(prompt), seed=7)
+    return Writing(prompt, how, cancel=cancel or CancelToken())
+
+
+def test_prompts_are_read_in_turns(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a prompt of ten parts one of a single part waits for one of them, and the long one for one of each."""
+    monkeypatch.setattr("core.compute.decoding.PROMPT_TOKENS_AT_ONCE", 4)
+    decoder, long, short, later = Decoder(llama), parts(llama, 10), parts(llama, 1), parts(llama, 2)
+    decoder.join(long)
+    decoder.step()
+    for writing in (short, later):
+        decoder.join(writing)
+    assert steps_until(decoder, short) == 2  # a part of the long one, its own
+    assert steps_until(decoder, later) == 3  # its own, a part of the long one, its own
+    assert steps_until(decoder, long) == 7
+    while not decoder.idle:
+        decoder.step()
+    found = [ids(writing.outcome.result()) for writing in (long, short, later)]
+    assert found == [plain(llama, writing.prompt) for writing in (long, short, later)]
+
+
+@pytest.mark.parametrize("own_parts", [1, 5])
+def test_a_stop_is_heard_while_another_prompt_is_read(
+    llama: Any, monkeypatch: pytest.MonkeyPatch, own_parts: int
+) -> None:
+    """A text that is stopped before its prompt is read, or half way, ends at the next step, whoever's turn it is."""
+    monkeypatch.setattr("core.compute.decoding.PROMPT_TOKENS_AT_ONCE", 4)
+    cancel = CancelToken()
+    decoder, long, stopped = Decoder(llama), parts(llama, 10), parts(llama, own_parts, cancel)
+    for writing in (long, stopped):
+        decoder.join(writing)
+    for _ in range(own_parts // 2):
+        decoder.step()
+    cancel.cancel()
+    decoder.step()
+    assert isinstance(stopped.outcome.exception(timeout=0), Cancelled)
+    assert steps_until(decoder, long) <= 10
+    assert not stopped.rows[0]
+
+
+def test_who_hears_of_a_stop_may_begin_another_text(llama: Any) -> None:
+    """Where a text is stopped before it begins, the one that waited for its end joins the same decoding."""
+    cancel = CancelToken()
+    decoder, stopped, next_one = Decoder(llama), parts(llama, 1, cancel), parts(llama, 1)
+    stopped.outcome.add_done_callback(lambda _: decoder.join(next_one))
+    decoder.join(stopped)
+    cancel.cancel()
+    worker = threading.Thread(target=steps_until, args=(decoder, next_one), daemon=True)
+    worker.start()
+    worker.join(60)
+    assert next_one.rows[0]
+
+
 def test_a_model_that_counts_its_padding_writes_each_text_alone() -> None:
     """Without position_ids a model would take padding for text, so its texts are never put together."""
     torch.manual_seed(0)
