@@ -10,7 +10,6 @@ several models that write each gets as much time as the others, and the rows of 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, wait
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 
 from core.compute.decoding import Decoder, Writing, Written
 from core.compute.traced import Steps
-from core.compute.turns import BACKGROUND_PATIENCE, Shares, Turns
+from core.compute.turns import Patience, Shares, Turns
 from core.errors import Cancelled, NotEnoughMemory
 from core.events import CancelToken
 from core.machine.memory import ran_out
@@ -51,7 +50,8 @@ class Batcher:
         self._thread: threading.Thread | None = None
         self._decoders: Shares[Decoder] = Shares()
         self._steps = Steps()
-        self._background_turn = 0.0
+        self._patience = Patience()
+        """Of waiting background requests."""
         self._turns = Turns()
 
     def submit(
@@ -175,10 +175,9 @@ class Batcher:
         """Tell whether waiting requests get this turn: always, but background ones only now and then beside writing."""
         if any(not waiting.background for waiting in self._waiting):
             return True
-        patient = self._decoders.urgent and time.monotonic() - self._background_turn < BACKGROUND_PATIENCE
-        if not self._waiting or patient:
+        if not self._waiting or (self._decoders.urgent and not self._patience.over):
             return False
-        self._background_turn = time.monotonic()
+        self._patience.begin()
         return True
 
     def _forget_idle(self) -> None:

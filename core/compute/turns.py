@@ -15,15 +15,33 @@ BACKGROUND_PATIENCE = 1.0
 """Seconds that background work waits while somebody is being answered; then it gets a turn."""
 
 
+class Patience:
+    """How long background work has waited, and whether that was long enough to be next."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin to wait; `clock` gives seconds."""
+        self._clock = clock
+        self._since = clock()
+
+    def begin(self) -> None:
+        """Begin to wait anew."""
+        self._since = self._clock()
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it has waited for BACKGROUND_PATIENCE."""
+        return self._clock() - self._since >= BACKGROUND_PATIENCE
+
+
 @dataclass(eq=False)
 class _Ticket:
     background: Callable[[], bool]
-    drawn: float = field(default_factory=time.monotonic)
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def last(self) -> bool:
         """Tell whether others go first: background work that has not waited for long."""
-        return self.background() and time.monotonic() - self.drawn < BACKGROUND_PATIENCE
+        return self.background() and not self.patience.over
 
 
 class Turns:
@@ -107,8 +125,8 @@ class Shares(Generic[T]):
         """Begin with nobody; `clock` gives seconds."""
         self._shares: list[Share[T]] = []
         self._clock = clock
-        self._background_turn = clock()
-        """When the background began to wait."""
+        self._patience = Patience(clock)
+        """Of the background."""
         self._in_background = False
         """The latest step was one in the background."""
 
@@ -128,7 +146,7 @@ class Shares(Generic[T]):
     def join(self, one: T, *, background: bool) -> None:
         """Let one more share the time from now on: it does not catch up on what the others had before."""
         if background and not any(share.background for share in self._shares):
-            self._background_turn = self._clock()  # it begins to wait
+            self._patience.begin()
         spent = min((share.spent for share in self._shares if share.background == background), default=0.0)
         self._shares.append(Share(one, background, self._clock, spent))
 
@@ -138,11 +156,10 @@ class Shares(Generic[T]):
 
     def next(self, *, hurried: bool = False) -> Share[T] | None:
         """Return whose step is next; `hurried`: somebody else waits who goes before the background."""
-        now = self._clock()
+        due = not self._in_background and self._patience.over
         if self._in_background:
-            self._background_turn = now  # its step ended just now, however long it took
+            self._patience.begin()  # its step ended just now, however long it took
         waits = any(share.background for share in self._shares)
-        due = now - self._background_turn >= BACKGROUND_PATIENCE
         self._in_background = waits and (due or not (hurried or self.urgent))
         found = [share for share in self._shares if share.background == self._in_background]
         return min(found, key=lambda share: share.spent, default=None)

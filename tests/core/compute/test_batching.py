@@ -295,6 +295,29 @@ def test_a_table_is_written_after_what_people_wait_for(
     assert ("table" in order[first : first + 30]) == beside
 
 
+@pytest.mark.parametrize(("patience", "beside"), [(float("inf"), False), (0.0, True)])
+def test_a_tables_request_waits_beside_a_text(
+    llama: Any, users: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, patience: float, *, beside: bool
+) -> None:
+    """While a visitor's text is written, a table's forward pass is computed only when it has waited for long."""
+    monkeypatch.setattr("core.compute.turns.BACKGROUND_PATIENCE", patience)
+    batcher, order, begun, joined = Batcher(), [], threading.Event(), threading.Event()
+
+    def visitor(_: Any) -> None:
+        order.append("visitor")
+        begun.set()
+        assert joined.wait(SECONDS)
+
+    written = users.submit(batcher.write, llama, writing(visitor, background=False))
+    assert begun.wait(SECONDS)
+    asked = users.submit(batcher.submit, "table", [1], lambda items: order.append("table") or items, background=True)
+    until_waiting(batcher, 1)
+    joined.set()
+    for one in (written, asked):
+        one.result(SECONDS)
+    assert order.index("table") == (1 if beside else 30)
+
+
 def until_urgent(batcher: Batcher) -> None:
     """Return once somebody's text waits to be written."""
     end = time.monotonic() + SECONDS
