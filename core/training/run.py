@@ -26,10 +26,10 @@ from core.training.ground import Ground, find_ground
 from core.training.opening import Listening, Opened, open_text
 from core.training.record import RunRecord, is_whole, write_run
 from core.training.settings import TrainSettings, read_settings
+from core.training.trainers import save_now
 from core.words import say
 
 ATTEMPT, NOTE, MEASURED = "attempt", "note", "measured"
-RUN_PREFIX = "run/"
 
 
 def train_here(job: JobHandle) -> None:
@@ -83,7 +83,7 @@ def _learn(opened: Opened, found: Found, job: JobHandle) -> dict[str, float]:
         return _final_metrics(trainer)
     except Cancelled:
         job.report(Progress("save", 0, 1))
-        trainer.save_now()
+        save_now(trainer)
         raise
 
 
@@ -163,6 +163,6 @@ def _record(learnt: _Learnt) -> RunRecord:
         rows=opened.rows,
         device=learnt.ground.device.name,
         created=time.time(),
-        continues=base.id if base.id.startswith(RUN_PREFIX) and base.source != Source.HUB.value else None,
+        continues=base.id if base.source == Source.RUN.value else None,
         chat_template=opened.chat_template,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +75,7 @@ def write_samples(writer: Writer, samples: Sequence[Sample], cancel: CancelToken
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode(), _mixed(writer.settings, model.device.type):
+        with torch.inference_mode(), _without_peft_on_positions(), _mixed(writer.settings, model.device.type):
             written = model.generate(
                 **batch,
                 do_sample=False,
@@ -150,6 +152,14 @@ def _written(messages: Sequence[dict[str, str]], prepared: Prepared, tokenizer: 
 def _reads_whole(writer: Writer) -> bool:
     """Tell whether what is written comes alone, and not behind what was read."""
     return bool(getattr(writer.model.config, "is_encoder_decoder", False))
+
+
+@contextmanager
+def _without_peft_on_positions() -> Iterator[None]:
+    """Let peft keep to itself that it counts positions anew behind learnt vectors, as it must."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Position ids are not supported", UserWarning)
+        yield
 
 
 def _mixed(settings: TrainSettings, device: str) -> Any:

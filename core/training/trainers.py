@@ -269,14 +269,15 @@ def ordered(kind: Any) -> Any:
             # TRL's would write a card into every checkpoint.
             Trainer._save_checkpoint(self, model, trial)  # noqa: SLF001 it is this class's own
 
-        def save_now(self) -> None:
-            """Save a checkpoint of the last whole step, unless there is one, or nothing was learnt yet."""
-            step = self.state.global_step
-            if step and not (Path(self.args.output_dir) / f"checkpoint-{step}").exists():
-                self._save_checkpoint(self.model, None)
-                self.callback_handler.on_save(self.args, self.state, self.control)
-
     return Ordered
+
+
+def save_now(trainer: Any) -> None:
+    """Save a checkpoint of the last whole step, unless there is one, or nothing was learnt yet."""
+    step = trainer.state.global_step
+    if step and not (Path(trainer.args.output_dir) / f"checkpoint-{step}").exists():
+        trainer._save_checkpoint(trainer.model, None)  # noqa: SLF001 Trainer offers no public way between its cadences
+        trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
 
 
 def weighs_its_loss(model: Any) -> bool:
