@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from core.training.data.prepared import ANSWERS, IGNORED, LABELS, MASKED, PAIRS, PREFERENCE, WORDS, Prepared
@@ -58,11 +59,9 @@ def padding_id(tokenizer: Any) -> int:
 
 def _preference(prepared: Prepared, tokenizer: Any, multiple_of: int | None) -> Collator:
     """Take TRL's own, one for each of its two trainers."""
-    if prepared.task == "reward":
-        from trl.trainer.reward_trainer import DataCollatorForPreference as Collating
-    else:
-        from trl.trainer.dpo_trainer import DataCollatorForPreference as Collating
-    made: Collator = Collating(pad_token_id=padding_id(tokenizer), pad_to_multiple_of=multiple_of)
+    trainer = "reward_trainer" if prepared.task == "reward" else "dpo_trainer"
+    collating = import_module(f"trl.trainer.{trainer}").DataCollatorForPreference
+    made: Collator = collating(pad_token_id=padding_id(tokenizer), pad_to_multiple_of=multiple_of)
     return made
 
 
