@@ -14,6 +14,7 @@ from core.hub.adapter_files import SUFFIX
 from core.known_tasks import TASKS, Form, Task, find_task, languages_in, model_choices, preset_ids
 from core.placement.planner import Wish
 from core.remote.names import Endpoint, is_remote, remote_place
+from core.runs import PREFIX, Run, Runs
 from core.settings import PROJECT, Capability, Settings
 
 __all__ = [
@@ -47,6 +48,8 @@ class Source(StrEnum):
     STARTER = "starter"
     HUB = "hub"
     FOLDER = "folder"
+    RUN = "run"
+    """A training that was made here."""
     ENDPOINT = "endpoint"
     """A server that speaks OpenAI's chat protocol."""
     PROVIDER = "provider"
@@ -105,12 +108,13 @@ def starter_metrics(name: str) -> dict[str, Any]:
 class Catalogue:
     """Turns a typed name into a ModelSpec, or into a sentence that says why this instance will not."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Keep the settings: the mode decides which sources are open."""
+    def __init__(self, settings: Settings, runs: Runs | None = None) -> None:
+        """Keep the settings: the mode decides which sources are open; `runs` are the instance's own if not named."""
         self._settings = settings
+        self._runs = runs or Runs(settings.runs_folder, everybody=not settings.alone)
 
     def resolve(self, name: str, task: str, wish: Wish | None = None) -> ModelSpec:
-        """Read "starter/x", "org/model[@revision][+org/adapter[@revision]]" or a folder path.
+        """Read "starter/x", "run/x", "org/model[@revision][+org/adapter[@revision]]" or a folder path.
 
         For chat alone also a model elsewhere: "https://host/v1#model" or "hf-inference:org/model[:provider]".
         """
@@ -118,7 +122,21 @@ class Catalogue:
         wanted = (name or "").strip() or known.default
         return replace(self._locate(wanted, known.name), wish=wish or Wish())
 
+    def run(self, name: str) -> Run:
+        """Return a finished training by its name; raises NotAllowed, NotAModel while it is unfinished, UnknownName."""
+        self._settings.require(Capability.RUNS)
+        return self._runs.find(name)
+
+    def choices(self, task: str) -> list[str]:
+        """Return the models that are offered for a task: the starter, what was trained here, the well-known ones."""
+        found, names = find_task(task), model_choices(task)
+        trained = self._runs.names(found.name) if self._settings.allows(Capability.RUNS) else []
+        first = len(names) - len(found.presets)
+        return [*names[:first], *trained, *names[first:]]
+
     def _locate(self, wanted: str, task: str) -> ModelSpec:
+        if wanted.startswith(PREFIX):
+            return ModelSpec(self.run(wanted).name, Source.RUN, task)
         if wanted.startswith("starter/"):
             starter_folder(wanted)
             return ModelSpec(wanted, Source.STARTER, task)

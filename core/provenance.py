@@ -22,7 +22,11 @@ class Provenance:
     seed: int | None = None
     seconds: float = 0.0
     fallbacks: tuple[str, ...] = ()
+    lineage: tuple[str, ...] = ()
+    """For a model that was trained here: what it came from, the first weights first, it itself last."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON: model revision adapter device dtype attention seed seconds fallbacks."""
-        return {**asdict(self), "seconds": round(self.seconds, 4), "fallbacks": list(self.fallbacks)}
+        """Return it as JSON: model revision adapter device dtype attention seed seconds fallbacks, and any lineage."""
+        told = {**asdict(self), "seconds": round(self.seconds, 4), "fallbacks": list(self.fallbacks)}
+        lineage = told.pop("lineage")
+        return {**told, "lineage": list(lineage)} if lineage else told

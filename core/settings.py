@@ -36,6 +36,9 @@ class Capability(StrEnum):
     LOCAL_FOLDERS = "local_folders"
     REMOTE_MODELS = "remote_models"
     UNLOAD = "unload"
+    RUNS = "runs"
+    """Models that were trained here."""
+    TRAIN = "train"
 
 
 CAPABILITIES: Mapping[Mode, frozenset[Capability]] = {
@@ -43,6 +46,9 @@ CAPABILITIES: Mapping[Mode, frozenset[Capability]] = {
     Mode.SPACE: frozenset(),
     Mode.SHARE: frozenset(),
 }
+
+OWNERS = frozenset({Capability.TRAIN, Capability.RUNS})
+"""What a Space with a password offers whoever knows it: its owner."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,8 @@ class Settings:
 
     def allows(self, capability: Capability) -> bool:
         """Tell whether this mode offers `capability`."""
-        return capability in CAPABILITIES[self.mode]
+        owned = self.mode is Mode.SPACE and bool(self.password)
+        return capability in CAPABILITIES[self.mode] or (owned and capability in OWNERS)
 
     def require(self, capability: Capability) -> None:
         """Raise NotAllowed unless this mode offers `capability`."""

@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "1 what exists, what this machine has, where a model would run, what the Hub and a table hold",
         (
-            *("core.known_tasks", "core.catalogue", "core.tables"),
+            *("core.known_tasks", "core.runs", "core.catalogue", "core.tables"),
             *("core.machine*", "core.placement*", "core.hub*", "core.remote*"),
         ),
     ),
@@ -63,6 +63,7 @@ SKILLS_MAY_IMPORT = {
     ("core.snippets", "core.imaging"): "the code of a picture, too, and from the numbers of its conditions",
     ("core.evaluation", "core.tasks"): "what is evaluated is what the page runs",
     ("core.training", "core.evaluation"): "a run's metrics are those of every evaluation",
+    ("core.training", "core.tasks"): "a run and its base are asked as the page asks them",
 }
 
 HEAVY = {"torch", "transformers", "diffusers", "peft", "datasets"}

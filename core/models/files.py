@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.catalogue import (
@@ -19,12 +18,13 @@ from core.catalogue import (
     starter_folder,
     starter_metrics,
 )
-from core.errors import NotAModel, UnsafeWeights, WrongTask
+from core.errors import NotAModel, UnknownName, UnsafeWeights, WrongTask
 from core.events import CancelToken, Progress
 from core.hub.adapter_files import choose_adapter_file
 from core.hub.pipeline_files import INDEX, PipelineFiles
 from core.hub.repository import Repository, choose_weights, require_weights
-from core.hub.safetensors_header import count_parameters, read_header
+from core.hub.safetensors_header import read_header
+from core.models.file_facts import configurations_of, facts_of, facts_on_hub
 from core.models.folder import (
     check_task,
     describe,
@@ -38,11 +38,12 @@ from core.models.folder import (
     starter_base_folder,
     verify,
 )
-from core.placement.model_facts import facts_of_pipeline
-from core.placement.planner import ModelFacts, facts_from_config
+from core.models.run_files import on_base, require_whole
+from core.placement.planner import ModelFacts
+from core.runs import Run
 
 if TYPE_CHECKING:
-    from core.hub.client import Hub, HubFacts
+    from core.hub.client import Hub
 
 Report = Callable[[Progress], None]
 MOST_LAYERS = 4
@@ -62,6 +63,10 @@ class ModelFiles:
     """config.json: the base's own, or the starter's with its labels."""
     revision: str
     adapters: tuple[Path, ...] = ()
+    tokenizer_folder: Path | None = None
+    """Where the tokenizer lies if not with the weights: a training may have taught it a chat template."""
+    lineage: tuple[str, ...] = ()
+    """For what was trained here: labels (name@revision) from the first weights to this model."""
     adapter_label: str | None = None
     base_label: str | None = None
     adapter_file: Path | None = None
@@ -138,7 +143,7 @@ class Finder:
     def facts(self, spec: ModelSpec, files: ModelFiles) -> ModelFacts:
         """Return the planner's facts from config.json and the safetensors headers; loads no weights."""
         _require_model(spec)
-        facts = _facts(files)
+        facts = facts_of(files)
         if spec.source is Source.STARTER:
             return replace(facts, bf16_agrees=starter_metrics(spec.name).get("bf16_agrees"))
         return facts
@@ -163,7 +168,9 @@ class Finder:
                 return self.configurations(base, cancel)
             if "base_model_name_or_path" not in known.config:
                 return {"": known.config, **known.components}
-        return _configurations_of(self._locate(spec, _Search(cancel=cancel)))
+        if spec.source is Source.RUN:
+            return self._configurations_of_run(self._catalogue.run(spec.name), cancel)
+        return configurations_of(self._locate(spec, _Search(cancel=cancel)))
 
     def _locate(self, spec: ModelSpec, search: _Search) -> ModelFiles:
         if spec.source is Source.STARTER:
@@ -171,6 +178,8 @@ class Finder:
         if spec.source is Source.FOLDER:
             folder = Path(spec.name)
             return self._on_its_base(folder_files(folder), folder.name, search)
+        if spec.source is Source.RUN:
+            return self._locate_run(self._catalogue.run(spec.name), search)
         asked = None if spec.adapters else spec
         files = self._on_its_base(self._download(spec.name, spec.revision, asked, search), spec.name, search)
         for adapter in spec.adapters:
@@ -185,10 +194,52 @@ class Finder:
             folder = self._hub.download(repository, progress=search.report, cancel=search.cancel)
             path, revision = folder / repository.weights[0].name, repository.commit
         else:
-            path = _adapter_in(starter_folder(spec.name) if spec.source is Source.STARTER else Path(spec.name))
+            path = _adapter_in(self._place_of(spec))
             revision = sha256_of(path)[:12]
         read_header(path)
         return ModelFiles(path.parent, path.parent, revision, adapter_file=path)
+
+    def _place_of(self, spec: ModelSpec) -> Path:
+        """Return the folder (or the file) in which an adapter of this machine lies."""
+        if spec.source is Source.RUN:
+            run = self._catalogue.run(spec.name)
+            require_whole(run)
+            return run.result
+        return starter_folder(spec.name) if spec.source is Source.STARTER else Path(spec.name)
+
+    def _locate_run(self, run: Run, search: _Search) -> ModelFiles:
+        """Find a run's result, under an adapter the base that it was trained on; raises NotAModel, HubError."""
+        require_whole(run)
+        if run.whole:
+            return replace(folder_files(run.result), revision=run.revision, lineage=run.lineage)
+        base = self._spec_under(run)
+        found = self._locate(base, search.under(run.name)) if base else self._starter_base(search)
+        return on_base(run, found)
+
+    def _spec_under(self, run: Run) -> ModelSpec | None:
+        """Return the base of a run; None = the starters' base, which is here."""
+        if run.base.id == STARTER_BASE.hub_id and run.base.source == Source.STARTER.value:
+            return None
+        try:
+            return self._catalogue.resolve(run.base.name, "text-to-image" if run.draws else ANY_ENCODER)
+        except UnknownName as problem:
+            raise NotAModel("error.run_base_gone", name=run.name, base=run.base.id) from problem
+
+    def _preview_run(self, run: Run, search: _Search) -> Preview:
+        """Look at a run; the weights of its base may still have to be downloaded."""
+        require_whole(run)
+        base = None if run.whole else self._spec_under(run)
+        if base is None:
+            files = self._locate_run(run, search)
+            return Preview(facts_of(files), files.revision, 0)
+        return self._preview(base, search.under(run.name))
+
+    def _configurations_of_run(self, run: Run, cancel: CancelToken | None) -> Mapping[str, Mapping[str, Any]]:
+        require_whole(run)
+        base = self._spec_under(run) if run.draws and not run.whole else None
+        if base:
+            return self.configurations(base, cancel)
+        return configurations_of(self._locate_run(run, _Search())) if run.draws else {"": describe(run.result)}
 
     def _locate_starter(self, name: str, search: _Search) -> ModelFiles:
         folder = starter_folder(name)
@@ -246,6 +297,11 @@ class Finder:
         return self._catalogue.resolve(f"{name}@{revision}" if isinstance(revision, str) else name, ANY_ENCODER)
 
     def _preview(self, spec: ModelSpec, search: _Search) -> Preview:
+        if spec.source is Source.RUN:
+            run = self._catalogue.run(spec.name)
+            if not run.draws:
+                check_task(describe(run.result), spec)
+            return self._preview_run(run, search)
         if spec.source is Source.HUB:
             return self._preview_repository(spec, search)
         if spec.source is Source.STARTER and not is_whole(starter_folder(spec.name)) and starter_base_folder() is None:
@@ -267,13 +323,13 @@ class Finder:
             return replace(base, revision=repository.commit, download_bytes=base.download_bytes + download)
         if not adapters:
             check_task(known.config, spec)
-        return Preview(_facts_on_hub(known), repository.commit, download)
+        return Preview(facts_on_hub(known), repository.commit, download)
 
     def _preview_base(self, description: Mapping[str, Any], name: str, search: _Search) -> Preview:
         base = self._base_of(description)
         if base is None:
             files = self._starter_base(search)
-            return Preview(_facts(files), files.revision, 0)
+            return Preview(facts_of(files), files.revision, 0)
         return self._preview(base, search.under(name))
 
     def _repositories(self, spec: ModelSpec, search: _Search) -> list[Repository]:
@@ -296,39 +352,6 @@ def _require_model(spec: ModelSpec) -> None:
 def _adapter_in(place: Path) -> Path:
     """Return the adapter's file: the path itself, or the one in that folder."""
     return place if place.is_file() else place / choose_adapter_file(listed(place), place.name).name
-
-
-def _facts(files: ModelFiles) -> ModelFacts:
-    if files.pipeline:
-        return _facts_of_pipeline(files.folder, files.pipeline)
-    weights = files.weights
-    parameters, size = count_parameters(weights), sum(path.stat().st_size for path in weights)
-    return facts_from_config(describe(files.config_folder), parameters, size)
-
-
-def _facts_of_pipeline(folder: Path, parts: PipelineFiles) -> ModelFacts:
-    names = dict.fromkeys(str(PurePosixPath(file.name).parent) for file in parts.weights)
-    counted = {one: count_parameters(folder / file.name for file in parts.weights_of(one)) for one in names}
-    configs = {one: read_config(folder / one) for one in names}
-    return facts_of_pipeline(
-        read_config(folder, INDEX), counted, configs, sum(file.size_bytes for file in parts.weights)
-    )
-
-
-def _facts_on_hub(known: HubFacts) -> ModelFacts:
-    if not known.components:
-        return facts_from_config(known.config, known.parameters, known.weight_bytes)
-    counted: Counter[str] = Counter()
-    for name, count in known.parameters_by_file.items():
-        counted[str(PurePosixPath(name).parent)] += count
-    return facts_of_pipeline(known.config, counted, known.components, known.weight_bytes)
-
-
-def _configurations_of(files: ModelFiles) -> Mapping[str, Mapping[str, Any]]:
-    if files.pipeline is None:
-        return {"": describe(files.config_folder)}
-    components = dict.fromkeys(str(PurePosixPath(file.name).parent) for file in files.pipeline.weights)
-    return {"": read_config(files.folder, INDEX), **{one: read_config(files.folder / one) for one in components}}
 
 
 def _with_digest(files: ModelFiles) -> ModelFiles:

@@ -26,6 +26,7 @@ __all__ = [
     "Preview",
     "Report",
     "auto_class_name",
+    "config_of",
     "longest_input",
     "read_config",
     "starter_base_folder",
@@ -67,6 +68,7 @@ class LoadedModel:
             seed=seed,
             seconds=seconds,
             fallbacks=self.fallbacks,
+            lineage=self.files.lineage,
         )
 
     @property
@@ -121,7 +123,7 @@ class Loader(Finder):
             return _load_with_diffusers(spec, files, placement)
         started = time.perf_counter()
         quieten("transformers")
-        config = _config(files)
+        config = config_of(files)
         sees = form == "vision-model"
         tokenizer = _image_processor(spec, files) if sees else _tokenizer(spec, files)
         if not sees and config.pad_token_id is None:  # as GPT-2's: a batch of several texts needs one
@@ -158,8 +160,8 @@ def _load_with_diffusers(spec: ModelSpec, files: ModelFiles, placement: Placemen
     )
 
 
-def _config(files: ModelFiles) -> Any:
-    """Read the configuration; where only an adapter knows how many labels there are, take its number."""
+def config_of(files: ModelFiles) -> Any:
+    """Return the configuration that a model loads with; where only an adapter knows its number of labels, that one."""
     import transformers
 
     try:
@@ -176,7 +178,8 @@ def _tokenizer(spec: ModelSpec, files: ModelFiles) -> Any:
     import transformers
 
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
+        folder = files.tokenizer_folder or files.folder
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as problem:  # whatever foreign tokenizer files provoke
         raise NotAModel("error.tokenizer_unusable", name=spec.name, reason=first_line(problem)) from problem
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # without files, transformers makes one that knows no word

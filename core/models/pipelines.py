@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.catalogue import ModelSpec
 from core.errors import NotAModel
 from core.hub.pipeline_files import PipelineFiles
 from core.models.files import ModelFiles
+from core.models.run_files import PICTURE_LORA
 from core.models.weights import in_words
 from core.placement.planner import Placement
 from core.quiet import quieten
@@ -45,6 +47,8 @@ def load_pipeline(spec: ModelSpec, files: ModelFiles, placement: Placement) -> t
             **_without(parts),
         )
         pipeline.set_progress_bar_config(disable=True)
+        for adapter in files.adapters:
+            _take_in(pipeline, adapter)
         _place(pipeline, placement)
     return pipeline, tuple(str(say("say.component_left_out", component=name)) for name in parts.left_out)
 
@@ -95,6 +99,14 @@ def attention_of(model: Any) -> str:
     if any(name.startswith("Sliced") for name in names):
         return "sliced"
     return "eager" if names & {"AttnProcessor", "AttnAddedKVProcessor"} else "sdpa"
+
+
+def _take_in(pipeline: Any, adapter: Path) -> None:
+    """Add a LoRA that was trained here to the weights themselves: others can then be laid over them for a drawing."""
+    pipeline.load_lora_weights(adapter, weight_name=PICTURE_LORA[0], local_files_only=True, use_safetensors=True)
+    adapted = [name for name, one in networks_of(pipeline).items() if getattr(one, "peft_config", None)]
+    pipeline.fuse_lora(components=adapted)
+    pipeline.unload_lora_weights()
 
 
 def _without(parts: PipelineFiles) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from core.models.promises import Promises
 from core.models.shelf import ModelShelf
 from core.placement.model_facts import Needs, Working, to_plan
 from core.placement.planner import ModelFacts, Placement, Wish
+from core.runs import Run
 from core.unload import is_gone, let_go
 from core.words import Sentence, in_bytes, say
 
@@ -72,6 +73,14 @@ class Registry:
     def resolve(self, name: str, task: str, wish: Wish | None = None) -> ModelSpec:
         """Return what a typed model name means here (see Catalogue.resolve)."""
         return self._catalogue.resolve(name, task, wish)
+
+    def choices(self, task: str) -> list[str]:
+        """Return the models that are offered for a task (see Catalogue.choices)."""
+        return self._catalogue.choices(task)
+
+    def run(self, name: str) -> Run:
+        """Return a finished training (see Catalogue.run)."""
+        return self._catalogue.run(name)
 
     @contextmanager
     def borrow(

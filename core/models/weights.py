@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,8 +46,12 @@ def labels_of_adapter(folder: Path) -> int | None:
     return next((tensor["shape"][0] for name, tensor in found if name.endswith(HEAD_ENDS)), None)
 
 
-def load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, config: Any) -> tuple[Any, tuple[str, ...]]:
+def load_weights(
+    spec: ModelSpec, files: ModelFiles, placement: Placement, config: Any, *, merge_last: bool = True
+) -> tuple[Any, tuple[str, ...]]:
     """Load the base, lay the adapters over it and merge them: plain layers answer faster than adapted ones.
+
+    `merge_last`: the last one, too, which else stays beside the layers it changes.
 
     Where the task asks for an encoder alone and an adapter brings a head, adapter and head are laid over the class
     they were made for, and its encoder is returned. Raises NotAModel, WrongTask, or what says that memory ran out.
@@ -61,7 +66,9 @@ def load_weights(spec: ModelSpec, files: ModelFiles, placement: Placement, confi
         )
     _require_head(spec, files, model, report)
     for adapter in files.adapters:
-        model = lay_over(model, adapter, merge=placement.quantisation == "none")
+        last = adapter is files.adapters[-1]
+        merge = placement.quantisation == "none" and (merge_last or not last)
+        model = lay_over(model, adapter, merge=merge, head_may_differ=not last)
     model = _encoder_of(model) if head else model
     placed = placement.device_map or placement.quantisation != "none"
     return model if placed else model.to(placement.device), fallbacks
@@ -149,13 +156,20 @@ def _with_known_attention(
     return loaded, (str(say("say.eager_instead", attention=options["attn_implementation"])),)
 
 
-def lay_over(model: Any, adapter: Path, *, merge: bool) -> Any:
-    """Lay one adapter over the model, its saved head included; quantised weights cannot take it in, others do."""
+def lay_over(model: Any, adapter: Path, *, merge: bool, head_may_differ: bool = False) -> Any:
+    """Lay one adapter over the model, its saved head included; quantised weights cannot take it in, others do.
+
+    `head_may_differ`: another adapter follows, with a head of its own in the place of this one's.
+    """
     from peft import PeftModel
     from safetensors import SafetensorError
 
     try:
-        adapted = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Some weights of PeftModel were not initialized")
+            adapted = PeftModel.from_pretrained(
+                model, str(adapter), low_cpu_mem_usage=False, ignore_mismatched_sizes=head_may_differ
+            )
     except (RuntimeError, ValueError, KeyError, TypeError, OSError, ImportError, SafetensorError) as problem:
         if ran_out(problem):
             raise

@@ -11,6 +11,7 @@ from core.errors import InvalidInput
 from core.events import CancelToken
 from core.models.files import ANY_ENCODER, ModelFiles, Preview, Report
 from core.models.folder import starter_base_folder
+from core.models.run_files import is_prompt
 from core.placement.model_facts import ModelFacts
 from core.training.settings import TrainSettings
 
@@ -73,6 +74,12 @@ def look_at(spec: ModelSpec, files: Files, cancel: CancelToken | None = None) ->
     seen = files.preview(spec, cancel)
     configurations = files.configurations(spec, cancel)
     return Base(spec, recorded_name(spec), seen.revision, seen.facts, configurations, seen.download_bytes)
+
+
+def refuse_prompts(spec: ModelSpec, files: ModelFiles) -> None:
+    """Raise InvalidInput for a base with learnt inputs before its own: no weights can take them in, to go on from."""
+    if any(map(is_prompt, files.adapters)):
+        raise InvalidInput("error.train_continues_prompts", name=spec.name)
 
 
 def recorded_name(spec: ModelSpec) -> str:

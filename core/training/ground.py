@@ -13,8 +13,9 @@ from core.machine.devices import Device, Hardware
 from core.machine.hardware import probe
 from core.models.files import Finder, ModelFiles
 from core.placement.model_facts import ModelFacts
+from core.runs import Runs
 from core.settings import Settings
-from core.training.base import base_spec, recorded_name
+from core.training.base import base_spec, recorded_name, refuse_prompts
 from core.training.choices import AUTO
 from core.training.defaults import DataShape, with_defaults
 from core.training.record import BaseRecord
@@ -41,11 +42,14 @@ class Ground:
     def record(self) -> BaseRecord:
         """Return how run.json names the base."""
         files = self.files
+        adapters = tuple((files.adapter_label or "").split(", ")) if files.adapters else ()
+        first = files.base_label or recorded_name(self.spec)
         return BaseRecord(
             id=recorded_name(self.spec),
             revision=files.revision,
             source=self.spec.source.value,
-            adapters=tuple((files.adapter_label or "").split(", ")) if files.adapters else (),
+            adapters=adapters,
+            lineage=files.lineage or (f"{first}@{files.revision}", *adapters),
         )
 
     @property
@@ -57,13 +61,14 @@ class Ground:
 def find_ground(settings: TrainSettings, job: JobHandle) -> Ground:
     """Find the base, downloading what is missing; raises HubError, ModelError, InvalidInput or Cancelled.
 
-    Whether this instance offers the model was decided where the run was started.
+    Whether this instance offers the model, or this owner the run that goes on, was decided where it was started.
     """
     job.cancel.check()
-    catalogue = Catalogue(Settings())
+    catalogue = Catalogue(Settings(), Runs(job.folder.parent, everybody=True))
     finder = Finder(catalogue, Hub())
     spec = base_spec(settings, catalogue.resolve)
     files = finder.locate(spec, _in_phase(job.report), job.cancel)
+    refuse_prompts(spec, files)
     job.cancel.check()
     return Ground(settings, spec, files, finder.facts(spec, files), device_for(settings, probe()))
 

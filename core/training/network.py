@@ -30,7 +30,8 @@ def read_tokenizer(files: ModelFiles, name: str) -> Any:
 
     quieten("transformers")
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
+        folder = files.tokenizer_folder or files.folder
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as problem:  # whatever foreign tokenizer files provoke
         raise NotAModel("error.tokenizer_unusable", name=name, reason=first_line(problem)) from problem
     if tokenizer.pad_token_id is None:
@@ -62,7 +63,7 @@ def load_network(
     config = _config(files, task, labels, tokenizer)
     with in_words(spec):
         if files.adapters:
-            return _from_adapted(spec, files, task, config)
+            return _from_adapted(files, task, config)
         return _from_files(files, settings, config)
 
 
@@ -115,7 +116,7 @@ def _from_files(files: ModelFiles, settings: TrainSettings, config: Any) -> Netw
     return Network(model, _modules_of(missing))
 
 
-def _from_adapted(spec: ModelSpec, files: ModelFiles, task: TrainTask, config: Any) -> Network:
+def _from_adapted(files: ModelFiles, task: TrainTask, config: Any) -> Network:
     """Merge the adapters into their base as they were made for it, then move what fits under the task's own class."""
     import torch
     import transformers
@@ -130,7 +131,8 @@ def _from_adapted(spec: ModelSpec, files: ModelFiles, task: TrainTask, config: A
         local_files_only=True,
     )
     for adapter in files.adapters:
-        source = lay_over(source, adapter, merge=True)
+        last = adapter is files.adapters[-1]
+        source = lay_over(source, adapter, merge=True, head_may_differ=not last)
     made = getattr(transformers, task.auto_class).from_config(config)
     wanted = made.state_dict()
     inner = f"{made.base_model_prefix}."
@@ -141,7 +143,7 @@ def _from_adapted(spec: ModelSpec, files: ModelFiles, task: TrainTask, config: A
         if name in wanted and wanted[name].shape == tensor.shape and (same or name.startswith(inner))
     }
     made.load_state_dict(fitting, strict=False)
-    made.name_or_path = spec.name
+    made.name_or_path = str(files.folder)  # peft looks there for the vocabulary; by a name of ours it would ask a Hub
     made.tie_weights()
     return Network(made, _modules_of(set(wanted) - set(fitting) - _tied(made)))
 

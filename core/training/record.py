@@ -16,9 +16,9 @@ from typing import Any
 from core.errors import BadFile
 from core.jobs.files import written_whole
 from core.jobs.views import installed_versions
+from core.runs import RUN_FILE
 from core.training.methods import Parameters
 
-RUN_FILE = "run.json"
 FORMAT = 1
 """Of run.json; a reader of a later one may find more in it, and finds everything that is here."""
 
@@ -34,6 +34,8 @@ class BaseRecord:
     """hub, starter, folder or run."""
     adapters: tuple[str, ...] = ()
     """Adapters that were merged into it before the training began."""
+    lineage: tuple[str, ...] = ()
+    """Labels (name@revision) from the first weights to this base."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def read_run(result: Path) -> RunRecord:
     try:
         held = json.loads((result / RUN_FILE).read_text(encoding="utf-8"))
         known = {name: held[name] for name in RunRecord.__dataclass_fields__ if name in held}
-        base = BaseRecord(**{**held["base"], "adapters": tuple(held["base"]["adapters"])})
+        told = held["base"]
+        labels = {"adapters": tuple(told["adapters"]), "lineage": tuple(told.get("lineage", ()))}
+        base = BaseRecord(**{**told, **labels})
         parts = {"base": base, "parameters": Parameters(**held["parameters"]), "labels": tuple(held["labels"])}
         return RunRecord(**{**known, **parts})
     except (OSError, ValueError, KeyError, TypeError) as problem:
