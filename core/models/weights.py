@@ -166,7 +166,7 @@ def lay_over(model: Any, adapter: Path, *, merge: bool, head_may_differ: bool = 
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Some weights of PeftModel were not initialized")
+            warnings.filterwarnings("ignore", message="Some weights of PeftModel")
             adapted = PeftModel.from_pretrained(
                 model, str(adapter), low_cpu_mem_usage=False, ignore_mismatched_sizes=head_may_differ
             )
