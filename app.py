@@ -24,6 +24,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""
     from tabs import (  # before Gradio: the package imports it without its stub writer
         _footer,
+        _offers,
         chat,
         images,
         models,
@@ -41,6 +42,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
                 with gr.Tab(word(tab.TITLE), id=tab.TITLE) as opened:
                     tab.build(atelier, page, opened)
         _footer.build(atelier, page)
+        _offers.build(atelier, page)
     return page
 
 

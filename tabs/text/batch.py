@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def build(atelier: Atelier, wishes: dict[str, Any], page: gr.Blocks) -> None:
     reattach = Endpoint("text_batch_reattach", {"job": gr.State(None)}, outputs, public=False)
     follow(page.load, by.text_batch_job, reattach)
     look_up(stop.click, by.text_batch_stop, Endpoint("text_batch_stop", {"job": job}, [stopped]))
-    _wire_form(inputs)
+    _wire_form(atelier, inputs)
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,12 @@ def _outputs(job: gr.Textbox) -> list[gr.components.Component]:
     return [view, job, code, result, provenance]
 
 
-def _wire_form(inputs: dict[str, Any]) -> None:
+def _wire_form(atelier: Atelier, inputs: dict[str, Any]) -> None:
     """Let the upload fill the columns, and the task its models and fields."""
     file, task = inputs["file"], inputs["task"]
     look_up(file.change, _columns, Endpoint("text_batch_columns", {"file": file}, [inputs["column"]], public=False))
     fields = [inputs[name] for name in ("model", *ASKED_BY)]
-    look_up(task.change, _fields, Endpoint("text_batch_fields", {"task": task}, fields, public=False))
+    look_up(task.change, _fields(atelier), Endpoint("text_batch_fields", {"task": task}, fields, public=False))
 
 
 def _columns(_: Visit, file: str | None) -> Any:
@@ -124,13 +124,16 @@ def _columns(_: Visit, file: str | None) -> Any:
     return gr.Dropdown(choices=list(head.columns), value=head.text_column)
 
 
-def _fields(_: Visit, task: str) -> tuple[Any, ...]:
-    """Offer the models of the chosen task, and the fields it needs."""
-    name = find_task(task).name
-    return (
-        gr.Dropdown(choices=model_choices(name), value=TASKS[name].starter),
-        *(gr.update(visible=name in tasks) for tasks in ASKED_BY.values()),
-    )
+def _fields(atelier: Atelier) -> Callable[[Visit, str], tuple[Any, ...]]:
+    def fields(_: Visit, task: str) -> tuple[Any, ...]:
+        """Offer the models of the chosen task, and the fields it needs."""
+        name = find_task(task).name
+        return (
+            gr.Dropdown(choices=atelier.registry.choices(name), value=TASKS[name].starter),
+            *(gr.update(visible=name in tasks) for tasks in ASKED_BY.values()),
+        )
+
+    return fields
 
 
 def _inputs() -> dict[str, Any]:
