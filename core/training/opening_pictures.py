@@ -68,8 +68,8 @@ def _album(ground: Ground, job: JobHandle) -> _Album:
             return _read(ground, job, folder)
         job.cancel.check()
         time.sleep(LOOK_SECONDS)
-    halves = [read_rows(rows_file(folder, half)) for half in (TRAIN, VALIDATION)]
-    return _Album(*halves, note["columns"], note["data_hash"])
+    train, validation = (read_rows(rows_file(folder, half)) for half in (TRAIN, VALIDATION))
+    return _Album(train, validation, note["columns"], note["data_hash"])
 
 
 def _read(ground: Ground, job: JobHandle, folder: Path) -> _Album:
