@@ -24,11 +24,13 @@ def build_app(atelier: Atelier) -> gr.Blocks:
     """Return the page with one tab a module."""
     from tabs import (  # before Gradio: the package imports it without its stub writer
         _footer,
+        _jobs,
         _offers,
         chat,
         images,
         models,
         text,
+        train,
     )
     from tabs._language import header, word
 
@@ -37,8 +39,9 @@ def build_app(atelier: Atelier) -> gr.Blocks:
     page: gr.Blocks
     with gr.Blocks(title="Atelier", delete_cache=(600, 86_400)) as page:
         gr.HTML(header(), elem_id="head")
+        _jobs.build(atelier, page)
         with gr.Tabs():
-            for tab in (text, chat, images, models):
+            for tab in (text, chat, images, train, models):
                 with gr.Tab(word(tab.TITLE), id=tab.TITLE) as opened:
                     tab.build(atelier, page, opened)
         _footer.build(atelier, page)

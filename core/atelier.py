@@ -13,6 +13,7 @@ from core.models.loading import Loader
 from core.models.registry import Registry
 from core.pictures.gallery import Gallery
 from core.settings import Settings
+from core.training.desk import TrainDesk
 
 PICTURES_BYTES = 5_000_000_000
 """All pictures together; beyond it, the oldest go."""
@@ -41,6 +42,8 @@ class Atelier:
     """Trainings: each has a process of its own, which outlives this one."""
     board: JobBoard
     """All of these jobs, as one list."""
+    train_desk: TrainDesk
+    """Where trainings are planned and started."""
 
     def adopt(self) -> None:
         """Call at start-up: find what an earlier server left, and make room."""
@@ -61,7 +64,8 @@ class Atelier:
 def open_atelier(settings: Settings) -> Atelier:
     """Assemble an instance; loads no model and imports no torch."""
     catalogue, hub = Catalogue(settings), Hub()
-    registry = Registry(catalogue, Loader(catalogue, hub), budget_bytes=settings.memory_bytes)
+    loader = Loader(catalogue, hub)
+    registry = Registry(catalogue, loader, budget_bytes=settings.memory_bytes)
     conversations = Conversations(settings.conversations_folder)
     pictures = Jobs(
         settings.pictures_folder,
@@ -70,8 +74,18 @@ def open_atelier(settings: Settings) -> Atelier:
     )
     jobs, training = Jobs(settings.jobs_folder), _training(settings)
     board = JobBoard({"tables": jobs, "pictures": pictures, "training": training})
+    desk = TrainDesk(registry, loader, training, settings.home / "looked", settings.memory_bytes)
     return Atelier(
-        settings, registry, hub, jobs, conversations, pictures, Gallery(pictures), training=training, board=board
+        settings,
+        registry,
+        hub,
+        jobs,
+        conversations,
+        pictures,
+        Gallery(pictures),
+        training=training,
+        board=board,
+        train_desk=desk,
     )
 
 

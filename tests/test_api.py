@@ -109,6 +109,7 @@ ASKED_BY_ROWS = (
     *("labels", "question", *LANGUAGES, "targets", "sentences", "min_length", "max_length", "max_new_tokens"),
     "num_beams",
 )
+TRAINING = ("task", "method", "model", "dataset", "file", "columns", "name", "validation_file", "more")
 OTHER_ENDPOINTS = {
     "/image_job": ("job",),
     "/image_stop": ("job",),
@@ -119,6 +120,15 @@ OTHER_ENDPOINTS = {
     "/text_batch": ("file", "column", "task", "model", *ASKED_BY_ROWS, *OPTIONS),
     "/text_batch_job": ("job",),
     "/text_batch_stop": ("job",),
+    "/train_data": (*TRAINING, "row"),
+    "/train_plan": TRAINING,
+    "/train_start": TRAINING,
+    "/train_status": ("job",),
+    "/train_stop": ("job",),
+    "/train_resume": ("job",),
+    "/train_list": (),
+    "/jobs_list": (),
+    **dict.fromkeys(("/job_stop", "/job_resume", "/job_delete", "/job_log", "/job_result"), ("job",)),
     "/models_ledger": (),
     "/models_unload": ("resident",),
     "/models_unload_all": (),
@@ -127,7 +137,7 @@ OTHER_ENDPOINTS = {
     "/overview": (),
 }
 ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()}, **IMAGE_ENDPOINTS, **OTHER_ENDPOINTS}
-INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message", "image", "mask"}
+INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message", "image", "mask", "validation_file"}
 """What nobody can guess; every other parameter has a default."""
 
 JOB_OUTPUTS = ["view", "job", "snippets", "result", "provenance"]
@@ -142,6 +152,11 @@ OUTPUTS = {
     "/text_batch": JOB_OUTPUTS,
     "/text_batch_job": JOB_OUTPUTS,
     "/text_batch_stop": ["state"],
+    "/train_start": ["view", "job"],
+    "/train_resume": ["view", "job"],
+    **{name: ["state"] for name in ("/train_stop", "/job_stop", "/job_resume", "/job_delete")},
+    "/job_log": ["view"],
+    "/job_result": ["view", "files"],
     "/model_diagnosis": ["view", "result", "provenance"],
     "/overview": ["view"],
 }
@@ -630,8 +645,8 @@ def test_nothing_goes_round_the_queue(served: Served, name: str) -> None:
     assert answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED} or name in LOOKS
 
 
-LOOKS = {"/image_stop", "/models_ledger", "/overview", "/pictures"}
-"""Quick looks, and a stop, that never wait in the queue, and so may be asked directly."""
+LOOKS = {"/models_ledger", "/overview"}
+"""Quick looks that refuse nothing and never wait in the queue, and so may be asked directly."""
 
 
 @pytest.mark.parametrize(

@@ -24,15 +24,21 @@ from core.placement.remedies import REMEDIES
 from core.settings import Capability, Mode
 from core.tasks.text.sampling import PRESETS
 from core.words import FOLDER, LANGUAGES
+from tabs._jobs import BUTTONS as BOARD_BUTTONS
+from tabs._jobs import COLUMNS
 from tabs.images._painter import WORDS
 from tabs.images.gallery import BUTTONS
+from tabs.train._form import GROUPS
 from tests.source import Module, modules
 
 SECTIONS = ("error", "reason", "say", "page")
 KEY = re.compile(rf"({'|'.join(SECTIONS)})(\.[a-z0-9_]+)+")
 TRANSLATIONS = [language for language in LANGUAGES if language != "en"]
 
-PHASES = ("download", "verify", "load", "compute", "rows", "write", "steps", "read", "tokenize")
+PHASES = (
+    *("download", "verify", "load", "compute", "rows", "write", "steps", "read", "tokenize"),
+    *("train", "evaluate", "save", "draw", "encode", "read_captions"),
+)
 """What long work calls its phases: the first argument of Progress, or of the Meter that counts bytes."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
@@ -53,6 +59,13 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "page.pictures.{}": BUTTONS,
     "say.kind_{}": tuple(kind.replace("-", "_") for kind in KINDS),
     "say.ended_{}": ("eos", "stop", "length", "cut", "stopped"),
+    "page.train_group.{}": tuple(GROUPS),
+    "page.jobs.{}": BOARD_BUTTONS,
+    "say.jobs_{}": COLUMNS,
+    "say.shelf_{}": ("tables", "pictures", "training"),
+    "say.train_field_{}": tuple(name for names in GROUPS.values() for name in names),
+    "say.train_half_{}": ("train", "validation", "none"),
+    "say.train_part_{}": ("weights", "gradients", "optimiser", "activations", "libraries"),
     "page.field.{}": (),  # as many as the forms have fields: the built page knows
 }
 """Keys that are put together while the app runs, and what may stand in the gap."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from core.jobs.child import rank_here
 from core.jobs.work import JobHandle
-from core.models.loading import longest_input
 from core.training.callbacks import CheckpointListener, EventListener, FiniteListener, StopListener, as_callback
 from core.training.checkpoints import Found
 from core.training.choices import AUTO
@@ -27,8 +26,9 @@ from core.training.data.watch import Watch
 from core.training.defaults import DataShape, total_steps
 from core.training.ground import Ground
 from core.training.methods import Circumstances, Parameters, apply_method, count_parameters, peft_config
-from core.training.network import Network, load_network, read_config, read_tokenizer, to_precision
+from core.training.network import Network, load_network, read_tokenizer, to_precision
 from core.training.rank_allocation import RankListener
+from core.training.readers import model_reader
 from core.training.record import Made, save_result
 from core.training.samples import SampleListener, Writer, samples_from
 from core.training.scoring import scoring_for
@@ -81,7 +81,7 @@ def open_text(ground: Ground, listening: Listening) -> Opened:
     """Prepare data and network for every task that reads or writes text; raises BadFile, ModelError, InvalidInput."""
     job = listening.job
     tokenizer = read_tokenizer(ground.files, ground.spec.name)
-    reader = _reader(ground, tokenizer)
+    reader = model_reader(ground.files, tokenizer)
     prepared = _prepared(_first_choices(ground, reader, job), reader, job)
     settings = ground.decided(_shape(prepared))
     job.cancel.check()
@@ -107,13 +107,6 @@ def open_text(ground: Ground, listening: Listening) -> Opened:
         notes=prepared.notes,
         chat_template=bool(prepared.chat_template),
     )
-
-
-def _reader(ground: Ground, tokenizer: Any) -> ModelReader:
-    config = read_config(ground.files)
-    heads = [name for name in config.architectures or () if name.endswith("Classification")]
-    labels = tuple(config.id2label[place] for place in sorted(config.id2label)) if heads else ()
-    return ModelReader(tokenizer, longest_input(tokenizer, config), labels)
 
 
 def _first_choices(ground: Ground, reader: ModelReader, job: JobHandle) -> TrainSettings:

@@ -61,11 +61,19 @@ def write_settings(settings: TrainSettings, folder: Path) -> Path:
 
 
 def read_settings(folder: Path) -> TrainSettings:
-    """Read a run's settings.json; BadFile where it is missing or no JSON object."""
+    """Read a run's settings.json; BadFile where it is missing or no JSON object.
+
+    A file that it names without a place lies in the run's own folder, wherever that was moved.
+    """
     try:
         values = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise BadFile("error.train_settings_unreadable", file=SETTINGS_FILE) from problem
     if not isinstance(values, dict):
         raise BadFile("error.train_settings_unreadable", file=SETTINGS_FILE)
-    return settings_from(values)
+    return settings_from({**values, **_own_files(values, folder)})
+
+
+def _own_files(values: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    named = {name: str(values.get(name) or "") for name in ("file", "validation_file")}
+    return {name: str(folder.resolve() / one) for name, one in named.items() if one and (folder / one).is_file()}

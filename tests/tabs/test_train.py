@@ -1,0 +1,179 @@
+"""The Train tab without a browser: the form's law, data and plan as shown, a run's curves, and who may train."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.atelier import Atelier, open_atelier
+from core.errors import Busy, InvalidInput, NotAllowed
+from core.jobs.events import Event
+from core.settings import Capability, Mode, Settings
+from core.training.desk import with_own_copies
+from core.training.settings import TrainSettings, read_settings
+from tabs._events import Visit
+from tabs._jobs import JobHandlers
+from tabs.train._curves import Curve, chart, thinned
+from tabs.train._desk import TrainHandlers
+from tabs.train._form import DEFAULTS, GROUPS, MAIN, _merge, fits, settings_of
+from tabs.train._history import History
+from tests.fakes.models import tiny_bert
+
+FORM = {"task": "text-classification", "method": "lora", "dataset": "samples/reviews", "file": None}
+
+
+@pytest.fixture
+def atelier(tmp_path: Path) -> Iterator[Atelier]:
+    """Give an instance of one's own."""
+    made = open_atelier(Settings(home=tmp_path / "home"))
+    yield made
+    assert made.shutdown(20)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """Give a tiny base."""
+    return str(tiny_bert(tmp_path / "bert"))
+
+
+def event(number: int, name: str, **payload: object) -> Event:
+    """Return one event of a run."""
+    return Event(number, 0.0, name, payload)
+
+
+def test_every_field_has_one_place_in_the_form() -> None:
+    """Each field of a training is a control of its own, or belongs to one group."""
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted([*MAIN, *grouped]) == sorted(DEFAULTS)
+
+
+def test_groups_show_what_fits() -> None:
+    """A rank belongs to LoRA and not to prompt tuning, a resolution to pictures only."""
+    assert fits("r", "text-classification", "lora")
+    assert not fits("r", "text-classification", "prompt-tuning")
+    assert not fits("resolution", "text-classification", "lora")
+    assert fits("learning_rate", "text-to-image", "full")
+
+
+def test_a_choice_is_written_down_and_taken_back() -> None:
+    """What differs from its default stands in the settings, and nothing else does."""
+    chosen = _merge(Visit(), '{"seed": 7}', r=16, lora_alpha=0)
+    assert json.loads(chosen) == {"seed": 7, "r": 16}
+    assert _merge(Visit(), '{"r": 16}', r=0) == ""
+
+
+def test_a_pasted_settings_file_names_no_place_on_this_machine() -> None:
+    """Files come as uploads alone; what a pasted file says of them is left out."""
+    pasted = TrainSettings(file="/etc/passwd", validation_file="/etc/shadow", seed=7).to_json()
+    found = settings_of({**FORM, "more": pasted})
+    assert (found.file, found.validation_file, found.seed) == ("", "", 7)
+
+
+@pytest.mark.parametrize("more", ["{", "[1]", "3"])
+def test_unreadable_settings_are_refused(more: str) -> None:
+    """Further settings are a JSON object or nothing."""
+    with pytest.raises(InvalidInput) as refusal:
+        settings_of({**FORM, "more": more})
+    assert refusal.value.sentence.key == "error.train_more_unreadable"
+
+
+def test_a_run_keeps_its_own_copy_of_an_upload(tmp_path: Path) -> None:
+    """The run's settings name the copy, and find it when the folder is moved."""
+    upload = tmp_path / "rows.csv"
+    upload.write_text("text,label\n", encoding="utf-8")
+    _, fill = with_own_copies(TrainSettings(file=str(upload)))
+    (tmp_path / "draft").mkdir()
+    fill(tmp_path / "draft")
+    upload.unlink()
+    moved = (tmp_path / "draft").rename(tmp_path / "run")
+    found = Path(read_settings(moved).file)
+    assert found.is_relative_to(moved)
+    assert found.read_text(encoding="utf-8") == "text,label\n"
+
+
+def test_data_and_plan_are_shown_before_anything_starts(atelier: Atelier, model: str) -> None:
+    """Columns, split and tokens of a chosen row come first, then steps, memory and the command; no job is made."""
+    by = TrainHandlers(atelier)
+    view, looked = by.data(Visit(), **FORM, model=model, row=2)
+    assert looked["columns"] == {"text": "text", "label": "label"}
+    assert looked["preview"]["row"] == 2
+    assert looked["train_rows"] > looked["validation_rows"] > 0
+    assert 'class="tokens"' in view
+    found = atelier.train_desk.look(settings_of({**FORM, "model": model}))
+    plan = atelier.train_desk.plan(settings_of({**FORM, "model": model}), found.shape, measured=False)
+    assert plan.steps > 0
+    assert atelier.training.list() == []
+
+
+def test_a_training_runs_once_is_stopped_and_has_its_name_for_itself(atelier: Atelier, model: str) -> None:
+    """A second start is refused while the first is alive, and its name afterwards; the drawer lists and deletes it."""
+    by, drawer = TrainHandlers(atelier), JobHandlers(atelier)
+    asked = {**FORM, "model": model, "name": "mine", "more": '{"max_steps": 100000, "device": "cpu"}'}
+    _, job = by.start(Visit(), **asked)
+    with pytest.raises(Busy) as refusal:
+        by.start(Visit(), **asked)
+    assert refusal.value.sentence.key == "error.train_runs_already"
+    assert [row["name"] for row in drawer.list(Visit())[1]] == ["run/mine"]
+    by.stop(Visit(), job)
+    *_, last = [shown for shown in by.follow(Visit(), job) if shown]
+    assert last[2]["state"] == "cancelled"
+    assert by.runs(Visit())[1][0]["name"] == "mine"
+    with pytest.raises(InvalidInput) as refused:
+        by.start(Visit(), **asked)
+    assert refused.value.sentence.key == "error.train_name_taken"
+    assert drawer.delete(Visit(), job) == "deleted"
+
+
+@pytest.mark.parametrize(
+    ("settings", "may"),
+    [
+        (Settings(), True),
+        (Settings(mode=Mode.SPACE, host="127.0.0.1"), False),
+        (Settings(mode=Mode.SPACE, host="127.0.0.1", password="of the owner"), True),
+        (Settings(mode=Mode.SHARE, password="of the guests"), False),
+    ],
+)
+def test_only_owners_train(settings: Settings, may: bool) -> None:
+    """One's own machine and a Space's owner may; guests of a share link may not, whatever password they have."""
+    assert settings.allows(Capability.TRAIN) is may
+
+
+def test_a_guest_is_refused_in_words(tmp_path: Path) -> None:
+    """Looking at data, planning and starting are closed to guests: they read files and start processes."""
+    guests = open_atelier(Settings(mode=Mode.SPACE, home=tmp_path / "home", host="127.0.0.1"))
+    by = TrainHandlers(guests)
+    for handler in (by.data, by.plan, by.start):
+        with pytest.raises(NotAllowed):
+            handler(Visit(visitor="ada"), **FORM)
+
+
+def test_curves_go_on_over_an_attempt_that_died() -> None:
+    """Steps that are done again replace what the dead attempt had told of them."""
+    history = History()
+    history.read([event(1, "metrics", step=1, loss=3.0), event(2, "metrics", step=2, loss=2.0)])
+    history.read([event(3, "metrics", step=2, loss=2.5), event(4, "evaluation", step=2, epoch=1.0, f1=0.5)])
+    history.read([event(5, "metrics", step="?", loss=1.0), event(6, "checkpoint", step=2), event(7, "else", a=1)])
+    assert history.learning["loss"] == [(1.0, 3.0), (2.0, 2.5)]
+    assert history.evaluations == {"f1": [(2.0, 0.5)]}
+    assert (history.last, history.checkpoint) == (7, 2)
+
+
+def test_a_long_curve_keeps_its_peaks() -> None:
+    """Of 10,000 points a few hundred are drawn, the one that stands out among them, and the last."""
+    points = [(float(step), 1.0) for step in range(10_000)]
+    points[5_001] = (5_001.0, 9.0)
+    found = thinned(points)
+    assert len(found) <= 301
+    assert (5_001.0, 9.0) in found
+    assert found[-1] == points[-1]
+
+
+def test_a_chart_escapes_what_it_is_told() -> None:
+    """Names come from events; none of them becomes markup."""
+    drawn = chart("<b>", [Curve("<script>", [(1, 2.0), (2, 2.0)])])
+    assert "<script>" not in drawn
+    assert "polyline" in drawn
+    assert chart("loss", [Curve("loss", [])]) == ""
