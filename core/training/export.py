@@ -20,6 +20,8 @@ from core.training.record import read_run
 LEFT_OUT = ("samples",)
 """Folders of a result that are no part of the model."""
 CARD = "README.md"
+DESCRIBED = ("adapter_config.json", "config.json", "tokenizer_config.json")
+"""Files in which libraries note where something was loaded from."""
 
 
 def export_run(run: Run, folder: Path, cancel: CancelToken | None = None) -> Path:
@@ -52,8 +54,15 @@ def _pack(run: Run, draft: Path, cancel: CancelToken) -> None:
         for path in sorted(run.result.rglob("*")):
             cancel.check()
             inside = path.relative_to(run.result)
-            if path.is_file() and inside.parts[0] not in (*LEFT_OUT, CARD, RUN_FILE):
+            if inside.as_posix() in DESCRIBED:
+                packed.writestr(inside.as_posix(), _described(path))
+            elif path.is_file() and inside.parts[0] not in (*LEFT_OUT, CARD, RUN_FILE):
                 packed.write(path, inside.as_posix())
+
+
+def _described(file: Path) -> str:
+    held = json.loads(file.read_text(encoding="utf-8"))
+    return json.dumps({name: _without_folder(value) for name, value in held.items()}, ensure_ascii=False, indent=2)
 
 
 def _record_to_share(run: Run) -> str:
@@ -61,8 +70,8 @@ def _record_to_share(run: Run) -> str:
     told = asdict(read_run(run.result))
     settings = {name: _without_folder(value) for name, value in told["settings"].items()}
     base = {name: _without_folder(value) for name, value in told["base"].items()}
-    base["lineage"] = [_without_folder(one) for one in told["base"]["lineage"]]
-    return json.dumps({**told, "settings": settings, "base": base}, ensure_ascii=False, indent=1) + "\n"
+    labels = {name: [_without_folder(one) for one in told["base"][name]] for name in ("adapters", "lineage")}
+    return json.dumps({**told, "settings": settings, "base": {**base, **labels}}, ensure_ascii=False, indent=1) + "\n"
 
 
 def _without_folder(value: object) -> object:
