@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 MIXED = "bf16-mixed"
@@ -24,9 +24,11 @@ class Provenance:
     fallbacks: tuple[str, ...] = ()
     lineage: tuple[str, ...] = ()
     """For a model that was trained here: what it came from, the first weights first, it itself last."""
+    places: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
+    """Where the runs among these lie on this machine, by label; never told to anybody but the code beside a result."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON: model revision adapter device dtype attention seed seconds fallbacks, and any lineage."""
         told = {**asdict(self), "seconds": round(self.seconds, 4), "fallbacks": list(self.fallbacks)}
-        lineage = told.pop("lineage")
+        lineage, _ = told.pop("lineage"), told.pop("places")
         return {**told, "lineage": list(lineage)} if lineage else told

@@ -15,7 +15,7 @@ from core.placement.planner import ModelFacts, facts_from_config
 
 if TYPE_CHECKING:
     from core.hub.client import HubFacts
-    from core.models.files import ModelFiles
+    from core.models.model_files import ModelFiles
 
 
 def facts_of(files: ModelFiles) -> ModelFacts:

@@ -21,8 +21,8 @@ from core.catalogue import (
 from core.errors import NotAModel, UnknownName, UnsafeWeights, WrongTask
 from core.events import CancelToken, Progress
 from core.hub.adapter_files import choose_adapter_file
-from core.hub.pipeline_files import INDEX, PipelineFiles
-from core.hub.repository import Repository, choose_weights, require_weights
+from core.hub.pipeline_files import INDEX
+from core.hub.repository import Repository, require_weights
 from core.hub.safetensors_header import read_header
 from core.models.file_facts import configurations_of, facts_of, facts_on_hub
 from core.models.folder import (
@@ -38,6 +38,7 @@ from core.models.folder import (
     starter_base_folder,
     verify,
 )
+from core.models.model_files import ModelFiles
 from core.models.run_files import on_base, require_whole
 from core.placement.planner import ModelFacts
 from core.runs import Run
@@ -45,56 +46,14 @@ from core.runs import Run
 if TYPE_CHECKING:
     from core.hub.client import Hub
 
+__all__ = ["ANY_ENCODER", "Finder", "ModelFiles", "Preview", "Report", "folder_files"]
+
 Report = Callable[[Progress], None]
 MOST_LAYERS = 4
 """Adapters that may stand on each other; more, or a circle, is a mistake in adapter_config.json."""
 
 ANY_ENCODER = "feature-extraction"
 """The task under which a base is looked for: the adapter brings the head."""
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """Where a model's bytes lie on this machine, and which bytes they are."""
-
-    folder: Path
-    """Weights and tokenizer of the base."""
-    config_folder: Path
-    """config.json: the base's own, or the starter's with its labels."""
-    revision: str
-    adapters: tuple[Path, ...] = ()
-    tokenizer_folder: Path | None = None
-    """Where the tokenizer lies if not with the weights: a training may have taught it a chat template."""
-    lineage: tuple[str, ...] = ()
-    """For what was trained here: labels (name@revision) from the first weights to this model."""
-    adapter_label: str | None = None
-    base_label: str | None = None
-    adapter_file: Path | None = None
-    """The one file that matters where an adapter was asked for alone, to be laid over another model."""
-    watched: tuple[tuple[Path, str], ...] = ()
-    """Local folders and the digests they had: somebody may write another model there."""
-
-    @property
-    def weights(self) -> list[Path]:
-        """The safetensors files of the base that loading reads."""
-        if self.adapter_file:
-            return [self.adapter_file]
-        found = self.pipeline.weights if self.pipeline else choose_weights(listed(self.folder))
-        return [self.folder / file.name for file in found]
-
-    @property
-    def pipeline(self) -> PipelineFiles | None:
-        """What loading reads of a diffusers pipeline, component by component; None for any other model."""
-        return pipeline_in(self.folder)
-
-    @property
-    def head_from(self) -> Path | None:
-        """The adapter that brings the head, where it has no config.json to say so; None = the configuration tells."""
-        return self.adapters[-1] if self.adapters and self.config_folder not in self.adapters else None
-
-    def changed(self) -> bool:
-        """Tell whether a local folder holds something else by now, or is gone."""
-        return any(not folder.is_dir() or digest_of_folder(folder) != digest for folder, digest in self.watched)
 
 
 @dataclass(frozen=True)
@@ -211,7 +170,8 @@ class Finder:
         """Find a run's result, under an adapter the base that it was trained on; raises NotAModel, HubError."""
         require_whole(run)
         if run.whole:
-            return replace(folder_files(run.result), revision=run.revision, lineage=run.lineage)
+            places = ((run.lineage[-1], str(run.result)),)
+            return replace(folder_files(run.result), revision=run.revision, lineage=run.lineage, places=places)
         base = self._spec_under(run)
         found = self._locate(base, search.under(run.name)) if base else self._starter_base(search)
         return on_base(run, found)

@@ -69,6 +69,7 @@ class LoadedModel:
             seconds=seconds,
             fallbacks=self.fallbacks,
             lineage=self.files.lineage,
+            places=self.files.places,
         )
 
     @property

@@ -13,7 +13,7 @@ from core.models.folder import digest_of_folder, read_config
 from core.runs import Run
 
 if TYPE_CHECKING:
-    from core.models.files import ModelFiles
+    from core.models.model_files import ModelFiles
 
 ADAPTER = ("adapter_model.safetensors", "adapter_config.json", "config.json")
 """What a run that adapted a model of transformers leaves; peft's names."""
@@ -50,6 +50,7 @@ def on_base(run: Run, base: ModelFiles) -> ModelFiles:
         adapter_label=label,
         base_label=base.base_label or run.base.id,
         lineage=run.lineage,
+        places=(*base.places, (run.lineage[-1], str(result))),
         watched=(*base.watched, (result, digest_of_folder(result))),
     )
 

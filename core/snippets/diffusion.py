@@ -9,7 +9,7 @@ from typing import Any
 from core.imaging.schedulers import AUTO, SCHEDULERS, make_scheduler
 from core.quiet import quieten
 from core.settings import PROJECT
-from core.snippets.origin import Place, file_of, place_of
+from core.snippets.origin import Place, base_of_trained, file_of, place_of
 from core.snippets.picture_calls import PictureCode, drawing
 from core.snippets.source import Code, call, code, literal, source
 from core.words import say
@@ -43,8 +43,18 @@ def _pipeline(it: PictureCode) -> Code:
     made = AUTO_CLASSES[it.kind]
     loaded = call(f"pipeline = {made}.from_pretrained", *_name(it.place), **_loading(it))
     network, imports = _network(it)
-    lines = [*network, loaded, *_attention(it), *_memory(it)]
+    lines = [*network, loaded, *_taken_in(it), *_attention(it), *_memory(it)]
     return code(f"torch diffusers:{made} {imports}", *lines)
+
+
+def _taken_in(it: PictureCode) -> list[str]:
+    """Write how what was trained here is added to the weights themselves, so that others can be laid over them."""
+    places = base_of_trained(it.provenance)[1] if it.provenance.lineage else ()
+    lines = []
+    for place in places:
+        lines += [call("pipeline.load_lora_weights", *_name(place), **_weights_file(place)), "pipeline.fuse_lora()"]
+        lines.append("pipeline.unload_lora_weights()")
+    return lines
 
 
 def _loading(it: PictureCode) -> dict[str, str]:

@@ -131,7 +131,9 @@ def _encoder(plan: Plan) -> Code:
 
 
 def _tokenizer(plan: Plan) -> Code:
-    made = call("tokenizer = AutoTokenizer.from_pretrained", "base", **_base_revision(plan))
+    own = plan.origin.tokenizer
+    where = _arguments(own) if own else ["base"]
+    made = call("tokenizer = AutoTokenizer.from_pretrained", *where, **({} if own else _base_revision(plan)))
     return code("transformers:AutoTokenizer", made)
 
 

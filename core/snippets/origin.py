@@ -9,6 +9,7 @@ from pathlib import Path
 from core.catalogue import STARTER_BASE, starter_folder
 from core.models.folder import is_whole
 from core.models.loading import read_config, starter_base_folder
+from core.models.run_files import PICTURE_LORA
 from core.models.weights import head_of_adapters, labels_of_adapter
 from core.provenance import Provenance
 from core.settings import PROJECT
@@ -40,6 +41,8 @@ class Origin:
     """The end of the class that the adapters were made for, such as "ForTokenClassification"; None = a bare encoder."""
     labels: int | None = None
     """How many the last adapter's head has, where no config.json says so and the base does not have as many."""
+    tokenizer: Place | None = None
+    """Where the tokenizer lies if not with the base."""
 
     @property
     def encoder_decoder(self) -> bool:
@@ -60,6 +63,8 @@ class Origin:
 
 def origin_of(model: str, provenance: Provenance) -> Origin:
     """Read the parts from what ran; `model` is the name as it was typed, for the adapters behind its "+"."""
+    if provenance.lineage:
+        return _trained(provenance)
     named = Place(*_at_commit(provenance.model, provenance.revision))
     commits = [label.rpartition("@")[2] for label in (provenance.adapter or "").split(", ") if label]
     typed = [name.partition("@")[0].strip() for name in model.split("+")[1:]]
@@ -77,6 +82,35 @@ def place_of(name: str, revision: str) -> Place:
     if name.startswith(STARTER):
         return Place(f"assets/starters/{name.removeprefix(STARTER)}")
     return Place(*_at_commit(name, revision))
+
+
+def base_of_trained(provenance: Provenance) -> tuple[Place, tuple[Place, ...]]:
+    """Return what a model that was trained here stands on, and what was laid over that, each by its own place."""
+    laid = [label for label in provenance.lineage if _is_laid(label, provenance)]
+    first = next((label for label in reversed(provenance.lineage) if label not in laid), provenance.lineage[0])
+    return _labelled(first, provenance), tuple(_labelled(label, provenance) for label in laid)
+
+
+def _is_laid(label: str, provenance: Provenance) -> bool:
+    folder = Path(dict(provenance.places).get(label, ""))
+    return label in (provenance.adapter or "").split(", ") or any((folder / one).is_file() for one in PICTURE_LORA)
+
+
+def _labelled(label: str, provenance: Provenance) -> Place:
+    """Return the place of name@revision; a run's is its folder, relative to the project where it lies in that."""
+    found = dict(provenance.places).get(label)
+    name, _, revision = label.rpartition("@")
+    if found is None:
+        return place_of(name, revision)
+    path = Path(found)
+    return Place(path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path))
+
+
+def _trained(provenance: Provenance) -> Origin:
+    base, adapters = base_of_trained(provenance)
+    packaged = base.name == STARTER_BASE.hub_id and base.revision is None and starter_base_folder() is not None
+    own = next((one for one in reversed(adapters) if file_of(one, "tokenizer_config.json")), None)
+    return _with_heads(Origin(base, adapters, packaged=packaged, tokenizer=own))
 
 
 def _starter(provenance: Provenance, *, adapted: bool) -> Origin:

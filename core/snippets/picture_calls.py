@@ -15,7 +15,7 @@ from core.imaging.sizes import Size
 from core.imaging.uploads import PAINTED
 from core.models.pipeline_tasks import pipeline_class
 from core.provenance import Provenance
-from core.snippets.origin import Place, file_of, place_of
+from core.snippets.origin import Place, base_of_trained, file_of, place_of
 from core.snippets.picture_size import drawn_at
 from core.snippets.source import Code, call, code, literal
 
@@ -39,7 +39,9 @@ class PictureCode:
 
     @property
     def place(self) -> Place:
-        """Where the model came from."""
+        """Where the model came from; for what was trained here, what it stands on."""
+        if self.provenance.lineage:
+            return base_of_trained(self.provenance)[0]
         return place_of(self.provenance.model, self.provenance.revision)
 
     @property

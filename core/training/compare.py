@@ -82,8 +82,11 @@ def compare_with_base(name: str, asked: Question, registry: Registry, lane: Lane
 def _with_languages(asked: Question, run: Run) -> Question:
     """Take the languages that the run was trained with where none is named."""
     told = read_run(run.result).settings
-    names = ("source_language", "target_language")
-    return replace(asked, **{name: getattr(asked, name) or str(told.get(name) or "") for name in names})
+    return replace(
+        asked,
+        source_language=asked.source_language or str(told.get("source_language") or ""),
+        target_language=asked.target_language or str(told.get("target_language") or ""),
+    )
 
 
 def _answer_of_base(run: Run, ask: Ask, asked: Question, registry: Registry, lane: Lane) -> Answered:
@@ -146,8 +149,13 @@ def _continued(model: str, asked: Question, registry: Registry, lane: Lane) -> R
 def _translated(model: str, asked: Question, registry: Registry, lane: Lane) -> Result:
     from core.tasks.text.translation import TranslationSettings, translate
 
-    languages = {"source_language": asked.source_language, "target_language": asked.target_language}
-    settings = TranslationSettings(text=asked.text, model=model, max_new_tokens=asked.max_new_tokens, **languages)
+    settings = TranslationSettings(
+        text=asked.text,
+        model=model,
+        max_new_tokens=asked.max_new_tokens,
+        source_language=asked.source_language,
+        target_language=asked.target_language,
+    )
     found = translate(settings, registry, lane)
     return found.result, found.provenance
 

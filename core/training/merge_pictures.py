@@ -39,7 +39,7 @@ class PictureMerge:
         """Write the merged pipeline, its weights laid out as they were before the CPU's own way."""
         import torch
 
-        networks = networks_of(self.model.model).values()
+        networks: list[Any] = list(networks_of(self.model.model).values())
         for network in networks:
             network.to(memory_format=torch.contiguous_format)
         self.model.model.save_pretrained(folder, safe_serialization=True)
