@@ -37,7 +37,7 @@ TRANSLATIONS = [language for language in LANGUAGES if language != "en"]
 
 PHASES = (
     *("download", "verify", "load", "compute", "rows", "write", "steps", "read", "tokenize"),
-    *("train", "evaluate", "save", "draw", "encode", "read_captions"),
+    *("train", "evaluate", "save", "draw", "encode", "read_captions", "merge"),
 )
 """What long work calls its phases: the first argument of Progress, or of the Meter that counts bytes."""
 
