@@ -61,7 +61,7 @@ def test_the_rest_is_read_by_the_job(atelier: Atelier, upload: str, column: str)
         ("text-classification", set()),
     ],
 )
-def test_a_batch_asks_for_what_its_task_needs(task: str, asked: set[str]) -> None:
+def test_a_batch_asks_for_what_its_task_needs(atelier: Atelier, task: str, asked: set[str]) -> None:
     """Of the fields that only some tasks have, the chosen task's are shown."""
-    _, *shown = _fields(Visit(), task)
+    _, *shown = _fields(atelier)(Visit(), task)
     assert {name for name, one in zip(ASKED_BY, shown, strict=True) if one["visible"]} == asked
