@@ -50,7 +50,7 @@ def build(atelier: Atelier, page: gr.Blocks) -> None:
                 for name in BUTTONS
             }
         told = gr.HTML(label="view", elem_id="jobs-told")
-        files = gr.File(label="files", file_count="multiple", visible=False, elem_id="jobs-files")
+        files = gr.File(label="files", file_count="multiple", visible=False, interactive=False, elem_id="jobs-files")
         timer = gr.Timer(REFRESH_SECONDS, active=False)
     state, one = gr.Textbox(label="state", visible=False), {"job": job}
     listed = Endpoint("jobs_list", {}, [view, found])

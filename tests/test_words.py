@@ -24,8 +24,6 @@ from core.placement.remedies import REMEDIES
 from core.settings import Capability, Mode
 from core.tasks.text.sampling import PRESETS
 from core.words import FOLDER, LANGUAGES
-from tabs._jobs import BUTTONS as BOARD_BUTTONS
-from tabs._jobs import COLUMNS
 from tabs.images._painter import WORDS
 from tabs.images.gallery import BUTTONS
 from tabs.train._form import GROUPS
@@ -60,8 +58,6 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.kind_{}": tuple(kind.replace("-", "_") for kind in KINDS),
     "say.ended_{}": ("eos", "stop", "length", "cut", "stopped"),
     "page.train_group.{}": tuple(GROUPS),
-    "page.jobs.{}": BOARD_BUTTONS,
-    "say.jobs_{}": COLUMNS,
     "say.shelf_{}": ("tables", "pictures", "training"),
     "say.train_field_{}": tuple(name for names in GROUPS.values() for name in names),
     "say.train_half_{}": ("train", "validation", "none"),

@@ -76,8 +76,8 @@ def _line(frame: _Frame, curve: Curve, place: int) -> str:
     places = [frame.at(point) for point in curve.points]
     told = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dots = places if len(places) <= MOST_POINTS // 10 else places[-1:]
-    marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in dots)
-    return f'<g class="curve-{place % 4}"><polyline points="{told}"/>{marks}</g>'
+    marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="currentColor"/>' for x, y in dots)
+    return f'<g class="curve-{place % 4}"><polyline points="{told}" fill="none" stroke="currentColor"/>{marks}</g>'
 
 
 def _axes(frame: _Frame) -> str:

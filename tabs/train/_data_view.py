@@ -86,7 +86,8 @@ def _row(seen: Preview, visit: Visit) -> str:
     drawn = paragraph(head, visit.language) + notes(seen.notes, visit.language)
     if seen.label:
         drawn += paragraph(say("say.train_row_label", label=seen.label), visit.language)
-    drawn += paragraph(say("say.train_loss_marks"), visit.language, kind="empty")
+    if any(token.carries_loss for sequence in seen.sequences for token in sequence):
+        drawn += paragraph(say("say.train_loss_marks"), visit.language, kind="empty")
     return drawn + "".join(_sequence(one, visit) for one in seen.sequences)
 
 

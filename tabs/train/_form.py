@@ -143,7 +143,7 @@ def groups(form: Controls) -> list[gr.Accordion]:
     """Lay out the groups; the controls of one are made when it is opened, for the task and method that are chosen."""
     folds = []
     for group in GROUPS:
-        with gr.Accordion(word(f"train_group.{group}"), open=False, elem_id=f"train-{group}") as fold:
+        with gr.Accordion(word(f"train_group.{group}"), open=False, elem_id=f"train-group-{group}") as fold:
             shown = [form["task"], form["method"], form["more"]]
             gr.render(inputs=shown, triggers=[fold.expand], show_progress="hidden")(
                 partial(_build, group, form["more"])
@@ -162,6 +162,7 @@ def _build(group: str, more: gr.Textbox, task: str, method: str, told: str) -> N
             label=name,
             info=say(f"say.train_field_{name}").in_language(language),
             value=held.get(name, DEFAULTS[name]),
+            interactive=True,
             elem_id=f"train-{name}",
         )
         for name in GROUPS[group]

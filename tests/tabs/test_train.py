@@ -12,8 +12,7 @@ from core.atelier import Atelier, open_atelier
 from core.errors import Busy, InvalidInput, NotAllowed
 from core.jobs.events import Event
 from core.settings import Capability, Mode, Settings
-from core.training.desk import with_own_copies
-from core.training.settings import TrainSettings, read_settings
+from core.training.settings import TrainSettings
 from tabs._events import Visit
 from tabs._jobs import JobHandlers
 from tabs.train._curves import Curve, chart, thinned
@@ -78,20 +77,6 @@ def test_unreadable_settings_are_refused(more: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         settings_of({**FORM, "more": more})
     assert refusal.value.sentence.key == "error.train_more_unreadable"
-
-
-def test_a_run_keeps_its_own_copy_of_an_upload(tmp_path: Path) -> None:
-    """The run's settings name the copy, and find it when the folder is moved."""
-    upload = tmp_path / "rows.csv"
-    upload.write_text("text,label\n", encoding="utf-8")
-    _, fill = with_own_copies(TrainSettings(file=str(upload)))
-    (tmp_path / "draft").mkdir()
-    fill(tmp_path / "draft")
-    upload.unlink()
-    moved = (tmp_path / "draft").rename(tmp_path / "run")
-    found = Path(read_settings(moved).file)
-    assert found.is_relative_to(moved)
-    assert found.read_text(encoding="utf-8") == "text,label\n"
 
 
 def test_data_and_plan_are_shown_before_anything_starts(atelier: Atelier, model: str) -> None:
