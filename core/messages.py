@@ -14,6 +14,8 @@ MOST_MESSAGES = 500
 """Of a history that comes with a request; a conversation that is kept here has no end."""
 MOST_CHARACTERS = 400_000
 """Of all its messages together."""
+OPEN_THINKING, CLOSE_THINKING = "<think>", "</think>"
+"""How models write what they think before they answer."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,14 @@ def _listed(value: Any) -> Sequence[Any]:
             raise InvalidInput("error.history_no_list") from problem
     if not isinstance(value, list | tuple):
         raise InvalidInput("error.history_no_list")
-    return value
+    return _unwrapped(value)
+
+
+def _unwrapped(value: Sequence[Any]) -> Sequence[Any]:
+    """Return the messages inside an answer of ours, or of the transformers pipeline: [{"generated_text": [...]}]."""
+    first = value[0] if len(value) == 1 else None
+    inside = first.get("generated_text") if isinstance(first, Mapping) else None
+    return inside if isinstance(inside, list | tuple) else value
 
 
 def _message(value: Any, place: int) -> Message:

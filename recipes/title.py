@@ -1,4 +1,9 @@
-"""Makes the title starter: a small encoder-decoder, trained from its first weights, that names an abstract."""
+"""Makes the title starter: a small encoder-decoder, trained from its first weights, that names an abstract.
+
+It ships only if it beats the first sentence of the abstract. It does not yet: 5,000 steps of 32 on two cores gave
+ROUGE-1 0.087 (95 % 0.083 to 0.091) beside 0.262 of the first sentence, on 2,000 rows of the validation split. What it
+writes is like a title, but not this paper's: a network of first weights learns later than that to copy.
+"""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ CARD = Card(
     limits=(
         "It was trained on sentences of six words on average: longer ones lose parts, and paragraphs come out wrong.",
         "Names, numbers and words that Tatoeba rarely has are guessed, and may be made up from pieces of French words.",
+        "Tatoeba has few greetings and headings: “Hello.”, “Good morning.” and “My name is Anna.” come out wrong.",
         "“You” becomes “tu” or “vous” as it happens, and “I” may become a woman or a man.",
         "One meaning is chosen without context: “bank” and “bat” are guesses.",
         "English to French only.",

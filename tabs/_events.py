@@ -117,14 +117,17 @@ def write(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) ->
     return _compute_in(WRITING, trigger, handler, endpoint, **options)
 
 
-def follow(trigger: Any, handler: Handler, endpoint: Endpoint) -> Any:
+def follow(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
     """Wire a generator handler that watches long work; it computes nothing itself and so waits for nobody."""
-    hidden = {"trigger_mode": "once", "show_progress": "hidden"}
+    hidden = {"trigger_mode": "once", "show_progress": "hidden", **options}
     return _wire(trigger, _watching(handler, endpoint.outputs), endpoint, concurrency_limit=None, **hidden)
 
 
 def look_up(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
-    """Wire a quick question or a stop: it never waits behind computing."""
+    """Wire a quick question or a stop: it never waits behind computing.
+
+    Never say queue=False where the handler may refuse: of such an event Gradio's page shows no error.
+    """
     return _wire(trigger, _direct(handler), endpoint, concurrency_limit=None, **options)
 
 

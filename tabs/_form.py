@@ -11,6 +11,7 @@ from core.catalogue import model_choices
 from core.fields import CHOICE, NUMBER, TEXT
 from core.words import dictionary
 from tabs._language import PAGE, word
+from tabs._numbers import Number, Slider
 
 MOST_SLIDER_STEPS = 500
 """A finer slider cannot be set by hand; the value is typed instead."""
@@ -56,11 +57,11 @@ def _text(field: dataclasses.Field[Any], options: dict[str, Any]) -> gr.Textbox:
     return gr.Textbox(**{"value": _default(field), **options})
 
 
-def _number(field: dataclasses.Field[Any], options: dict[str, Any]) -> gr.Slider | gr.Number:
+def _number(field: dataclasses.Field[Any], options: dict[str, Any]) -> Slider | Number:
     limits = field.metadata
     bounds = {"minimum": limits["low"], "maximum": limits["high"], "step": limits["step"]}
     steps = (limits["high"] - limits["low"]) / limits["step"]
-    make = gr.Slider if steps <= MOST_SLIDER_STEPS else gr.Number
+    make = Slider if steps <= MOST_SLIDER_STEPS else Number
     return make(**{"value": field.default, **bounds, **options})
 
 

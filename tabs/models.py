@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -121,7 +121,16 @@ def _build_plan(atelier: Atelier) -> None:
     run = gr.Button(word("plan.run"), elem_id="model_plan-run")
     view = gr.HTML(label="view", elem_id="model_plan-view")
     result = gr.JSON(label="result", visible=False)
+    look_up(task.change, _models_of(atelier), Endpoint("model_plan_models", {"task": task}, [model], public=False))
     compute(run.click, _plan, Endpoint("model_plan", {"model": model, "task": task, **wishes}, [view, result]))
+
+
+def _models_of(atelier: Atelier) -> Callable[[Visit, str], Any]:
+    def models_of(_: Visit, task: str) -> Any:
+        """Offer the models of the chosen task."""
+        return gr.Dropdown(choices=atelier.registry.choices(task), value=TASKS[task].default)
+
+    return models_of
 
 
 def _resident_choices(atelier: Atelier) -> Any:

@@ -17,8 +17,7 @@ EXAMPLES = Examples(
     ["text"],
     [
         ["The animal did not cross the street because it was too tired."],
-        ["서울은 한국의 수도입니다."],
-        ["臺北是一座大城市。"],
+        ["She put the book on the table and opened it."],
     ],
 )
 

@@ -25,6 +25,7 @@ from tabs.text._languages import language_control
 
 TITLE = "task.text_batch"
 API_NAME = "text_batch"
+FIRST_TASK = next(iter(ROW_TASKS))
 LANGUAGES = ("source_language", "target_language")
 LABELS = {"max_new_tokens": "field.max_new_tokens_row"}
 """Where a field's usual words do not say what its 0 means here."""
@@ -46,10 +47,11 @@ def build(atelier: Atelier, wishes: dict[str, Any], page: gr.Blocks) -> None:
             outputs = _outputs(job)
             stopped = gr.Textbox(label="state", visible=False)
     by = _Handlers(atelier)
-    follow(run.click, by.text_batch, Endpoint(API_NAME, {**inputs, **wishes}, outputs))
-    follow(again.click, by.text_batch_job, Endpoint("text_batch_job", {"job": job}, outputs))
+    follow(run.click, by.text_batch, Endpoint(API_NAME, {**inputs, **wishes}, outputs), trigger_mode="always_last")
+    shown = follow(again.click, by.text_batch_job, Endpoint("text_batch_job", {"job": job}, outputs))
     reattach = Endpoint("text_batch_reattach", {"job": gr.State(None)}, outputs, public=False)
-    follow(page.load, by.text_batch_job, reattach)
+    loaded = follow(page.load, by.text_batch_job, reattach)
+    run.click(None, cancels=[shown, loaded], api_visibility="private")  # who begins anew no longer looks at what was
     look_up(stop.click, by.text_batch_stop, Endpoint("text_batch_stop", {"job": job}, [stopped]))
     _wire_form(atelier, inputs)
 
@@ -64,6 +66,8 @@ class _Handlers:
         """Run one text task over every row of a file (CSV, TSV, JSONL, Parquet); gives CSV and Parquet back."""
         if not file:
             raise InvalidInput("error.file_missing", formats=", ".join(FORMATS))
+        if values["model"] == TASKS[FIRST_TASK].starter and find_task(values["task"]).name != FIRST_TASK:
+            values["model"] = ""  # a program that names no model has the page's first one, which is of another task
         settings, registry = TextBatchSettings(file=file, **values), self.atelier.registry
         _check_column(settings)
         settings.spec(registry, settings.task)  # a bad model name is refused before the job is
@@ -137,7 +141,7 @@ def _fields(atelier: Atelier) -> Callable[[Visit, str], tuple[Any, ...]]:
 
 
 def _inputs() -> dict[str, Any]:
-    task = next(iter(ROW_TASKS))
+    task = FIRST_TASK
     return {
         "file": gr.File(label=word("field.file"), file_types=list(FORMATS), elem_id=f"{API_NAME}-file"),
         "column": gr.Dropdown(

@@ -121,10 +121,13 @@ def _pieces(row: Continuation) -> str:
 
 
 def _piece(token: Piece) -> str:
-    sure, candidates = f"{token.probability:.0%}", "".join(map(_candidate, token.candidates))
+    sure, listed = f"{token.probability:.0%}", list(token.candidates)
+    chosen = Candidate(token.text, token.probability, token.special)
+    candidates = "".join(map(_candidate, listed if chosen in listed else [*listed, chosen]))
+    kind = ' class="special"' if token.special else ""
     return (
         f'<details class="piece" name="piece" data-text="{escape(token.text)}" style="--sure:{sure}">'
-        f"<summary>{escape(token.text or token.special) or NOTHING}</summary><ol>{candidates}</ol></details>"
+        f"<summary{kind}>{escape(token.text or token.special) or NOTHING}</summary><ol>{candidates}</ol></details>"
     )
 
 

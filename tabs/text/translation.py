@@ -19,7 +19,7 @@ from tabs.text._languages import language_control
 from tabs.text._panel import Examples, TextTask, lay_out
 
 TITLE = "task.translation"
-LIST = "For tomorrow:\n  - Buy two apples.\n  - Call your sister.\n\nSee you at the station!"
+LIST = "To do tomorrow:\n  - I must buy bread.\n  - I have to call my sister.\n\nThe train leaves at six."
 EXAMPLES = Examples(
     ["text"],
     [

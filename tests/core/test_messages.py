@@ -19,6 +19,11 @@ def test_lists_and_json_are_read(value: Any) -> None:
     assert as_dicts(read_messages(value)) == SAID
 
 
+def test_an_answer_is_the_next_history() -> None:
+    """The result of a chat, ours or the pipeline's, may be handed on as it is."""
+    assert as_dicts(read_messages([{"generated_text": SAID}])) == SAID
+
+
 @pytest.mark.parametrize("value", [None, "", "  ", [], ()])
 def test_nothing_was_said(value: Any) -> None:
     """No history is an empty one."""

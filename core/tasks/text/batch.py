@@ -127,9 +127,10 @@ def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence
     started = time.perf_counter()
     counts: Counter[str] = Counter()
     with (job.result_folder / ROWS_FILE).open("a", encoding="utf-8") as file:
-        for start in range(0, len(texts), ROWS_AT_ONCE):
+        together = min(ROWS_AT_ONCE, ROW_TASKS[worker.settings.task].together)
+        for start in range(0, len(texts), together):
             job.cancel.check()
-            places = range(start, min(start + ROWS_AT_ONCE, len(texts)))
+            places = range(start, min(start + together, len(texts)))
             rows = list(worker.rows(places, table, texts))
             file.writelines(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows)
             file.flush()

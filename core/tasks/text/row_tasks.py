@@ -26,6 +26,9 @@ UNUSED = "-"
 DECIMALS = 6
 """Digits kept of a number in a vector: float32 has no more, and a file of vectors is large enough."""
 
+WRITTEN = 32
+"""Rows that are written together at most, so that the first of a table are seen within a minute or so."""
+
 ASKED_BY: Mapping[str, tuple[str, ...]] = {
     "labels": ("zero-shot-classification",),
     "question": ("question-answering",),
@@ -56,6 +59,8 @@ class RowTask:
     categories: Callable[[Any], Sequence[str]]
     longest: Callable[[LoadedModel], int] = lambda model: model.max_length
     """Tokens that it reads of a text, or of each sentence, at most."""
+    together: int = 256
+    """Rows worked on between two reports; what is written token by token is told of sooner."""
     check: Callable[[Any, LoadedModel], None] = lambda _, __: None
     """(settings of a row, model) → nothing; raises in words what would fail every row."""
 
@@ -187,11 +192,19 @@ ROW_TASKS: Mapping[str, RowTask] = {
     ),
     "question-answering": RowTask(_question, answer_in_texts, ("answer", "score"), _answer_cells, _answered),
     "summarization": RowTask(
-        _summarization, summarize_texts, ("summary",), _summary, _nothing_to_count, _longest_of_encoder
+        _summarization, summarize_texts, ("summary",), _summary, _nothing_to_count, _longest_of_encoder, WRITTEN
     ),
-    "text-generation": RowTask(_generation, continue_texts, ("generated_text",), _continued, _nothing_to_count),
+    "text-generation": RowTask(
+        _generation, continue_texts, ("generated_text",), _continued, _nothing_to_count, together=WRITTEN
+    ),
     "translation": RowTask(
-        _translation, translate_texts, ("translation",), _translated, _nothing_to_count, check=require_direction
+        _translation,
+        translate_texts,
+        ("translation",),
+        _translated,
+        _nothing_to_count,
+        together=WRITTEN,
+        check=require_direction,
     ),
     "fill-mask": RowTask(_fill_mask, fill_masks_of_texts, ("word", "score"), _filled, _words),
     "feature-extraction": RowTask(
