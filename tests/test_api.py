@@ -126,6 +126,7 @@ OTHER_ENDPOINTS = {
     "/train_status": ("job",),
     "/train_stop": ("job",),
     "/train_resume": ("job",),
+    "/train_merge": ("job",),
     "/train_list": (),
     "/jobs_list": (),
     **dict.fromkeys(("/job_stop", "/job_resume", "/job_delete", "/job_log", "/job_result"), ("job",)),

@@ -65,6 +65,7 @@ class _Seen:
     job: gr.Textbox
     stop: gr.Button
     resume: gr.Button
+    merge: gr.Button
     again: gr.Button
     runs: gr.HTML
     runs_json: gr.JSON
@@ -81,12 +82,13 @@ class _Seen:
         with gr.Row():
             stop = gr.Button(word("stop"), size="sm", elem_id="train-stop")
             resume = gr.Button(word("resume"), size="sm", elem_id="train-resume")
+            merge = gr.Button(word("train.merge"), size="sm", elem_id="train-merge")
         with gr.Accordion(word("train.runs"), open=False, elem_id="train-runs-panel"):
             runs = gr.HTML(label="view", elem_id="train-runs")
             job = gr.Textbox("", label="job", info=word("field.train_job.info"), elem_id="train-job")
             again = gr.Button(word("show_job"), size="sm", elem_id="train-show")
         hidden = [gr.JSON(label="result", visible=False) for _ in range(3)]
-        return cls(looked, hidden[0], run, hidden[1], job, stop, resume, again, runs, hidden[2])
+        return cls(looked, hidden[0], run, hidden[1], job, stop, resume, merge, again, runs, hidden[2])
 
 
 def _wire_form(form: Controls, folds: list[Any], by: TrainHandlers) -> None:
@@ -111,6 +113,7 @@ def _wire_run(by: TrainHandlers, seen: _Seen, start: gr.Button, form: Controls) 
         follow(begun.success, by.follow, Endpoint(f"train_follow_{place}", job, seen.shown, public=False))
     follow(seen.again.click, by.follow, Endpoint("train_follow", job, seen.shown, public=False))
     look_up(seen.stop.click, by.stop, Endpoint("train_stop", job, [stopped]))
+    compute(seen.merge.click, by.merge, Endpoint("train_merge", job, [seen.looked, seen.looked_json]))
     # Without a button: for programs, which ask once instead of following.
     ask = gr.Button(visible=False)
     look_up(ask.click, by.status, Endpoint("train_status", job, [seen.run, seen.run_json]))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.atelier import Atelier
 from core.errors import InvalidInput
+from core.runs import PREFIX
 from core.settings import Capability
 from core.training.data.watch import Watch
 from core.training.desk import KIND
-from core.words import say
+from core.training.merge import merge_run
+from core.words import in_bytes, say
 from tabs._events import Visit
 from tabs._owner import owner_of
 from tabs._views import paragraph, table
@@ -80,6 +82,24 @@ class TrainHandlers:
         self._require()
         owner = owner_of(self.atelier, visit)
         return self._begun(visit, self.atelier.training.resume(self._one(visit, job), owner))
+
+    def merge(self, visit: Visit, job: str | None) -> tuple[str, Any]:
+        """Write a finished run's adapter and its base as one model, once its answers are verified to be the same."""
+        self._require()
+        view = self.atelier.training.view(self._one(visit, job), owner_of(self.atelier, visit))
+        name = str(view.settings.get("name") or view.id)
+        made = merge_run(f"{PREFIX}{name}", self.atelier.registry, visit.report, visit.cancel)
+        verdict = made.verdict
+        told = say(
+            "say.train_merged",
+            name=name,
+            size=in_bytes(made.size_bytes),
+            probes=verdict.probes,
+            difference=f"{verdict.difference:.2g}",
+            moved=f"{verdict.moved:.2g}",
+        )
+        result = {"name": name, "folder": str(made.folder), "size_bytes": made.size_bytes, **asdict(verdict)}
+        return paragraph(told, visit.language) + paragraph(say("say.verbatim", text=str(made.folder)), "en"), result
 
     def runs(self, visit: Visit) -> tuple[str, Any]:
         """List your trainings, newest first, with their state and how long they took."""

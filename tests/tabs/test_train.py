@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.atelier import Atelier, open_atelier
-from core.errors import Busy, InvalidInput, NotAllowed
+from core.errors import AtelierError, Busy, InvalidInput, NotAllowed
 from core.jobs.events import Event
 from core.settings import Capability, Mode, Settings
 from core.training.settings import TrainSettings
@@ -133,6 +133,18 @@ def test_a_guest_is_refused_in_words(tmp_path: Path) -> None:
     for handler in (by.data, by.plan, by.start):
         with pytest.raises(NotAllowed):
             handler(Visit(visitor="ada"), **FORM)
+
+
+def test_what_has_not_ended_well_is_not_merged(atelier: Atelier, model: str) -> None:
+    """A run that made nothing has nothing to merge; it is refused in words."""
+    by = TrainHandlers(atelier)
+    with pytest.raises(InvalidInput):
+        by.merge(Visit(), "")
+    _, job = by.start(Visit(), **FORM, model=model, name="early", more='{"max_steps": 100000, "device": "cpu"}')
+    by.stop(Visit(), job)
+    *_, _ended = by.follow(Visit(), job)
+    with pytest.raises(AtelierError):
+        by.merge(Visit(), job)
 
 
 def test_curves_go_on_over_an_attempt_that_died() -> None:
