@@ -155,7 +155,7 @@ def groups(form: Controls) -> list[gr.Accordion]:
 def _build(group: str, more: gr.Textbox, task: str, method: str, told: str) -> None:
     """Make the controls of a group as far as they fit, with the values that were chosen before."""
     language, held = language_of(LocalContext.request.get(None)), _chosen(told)
-    made = {
+    made: Controls = {
         name: control(
             TrainSettings,
             name,
