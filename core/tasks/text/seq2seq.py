@@ -47,7 +47,7 @@ class WrittenText:
 
     ids: tuple[int, ...]
     full: bool
-    """It has as many tokens as were allowed, so its end may be missing."""
+    """It has as many tokens as were allowed, and did not end by itself, so its end may be missing."""
 
     def decoded(self, model: LoadedModel) -> str:
         """Return the text."""
@@ -172,7 +172,7 @@ def _write_together(items: Sequence[Encoded], desk: _Desk) -> list[WrittenText]:
             lambda give_way: _generate(items, desk, give_way, cancel), background=desk.lane.background
         )
     cancel.check()
-    return [_without_frame(row, desk.how, model.model.generation_config.eos_token_id) for row in rows]
+    return [_without_frame(row, desk.how, model.model.generation_config) for row in rows]
 
 
 def _generate(
@@ -195,8 +195,12 @@ def _generate(
     return found
 
 
-def _without_frame(row: Sequence[int], how: WritingOptions, eos: int | list[int]) -> WrittenText:
-    ends = eos if isinstance(eos, list) else [eos]
+def _without_frame(row: Sequence[int], how: WritingOptions, own: Any) -> WrittenText:
+    """Take the text out of its row; `own`: the model's GenerationConfig.
+
+    Some models' files force an end as the last token that is allowed: whether it came by itself cannot be seen there.
+    """
+    ends = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
     body = row[1:]
     end = next((place for place, id_ in enumerate(body) if id_ in ends), len(body))
-    return WrittenText(tuple(body[:end]), full=end + 1 >= how.max_new_tokens)
+    return WrittenText(tuple(body[:end]), full=end + (own.forced_eos_token_id is not None) >= how.max_new_tokens)

@@ -127,12 +127,31 @@ def test_no_more_tokens_than_positions(loaded: LoadedModel) -> None:
 
 
 def test_a_text_at_its_limit_is_full(loaded: LoadedModel, translator: str, registry: Registry) -> None:
-    """Whether a text has as many tokens as allowed is told, for its end may be missing."""
+    """Whether a text has as many tokens as allowed is told, for its end may be missing; here the last one is forced."""
     options = writing_options(loaded.model, 1, 7)
     found = write_texts(encode(loaded, TEXTS), options, registry, loaded)
     expected = one_by_one(translator, TEXTS, num_beams=1, max_new_tokens=7)
     assert [one.full for one in found] == [len(text) == 6 for text in expected]
     assert {one.full for one in found} == {True, False}
+
+
+def test_a_text_whose_end_came_last_is_whole(loaded: LoadedModel, registry: Registry) -> None:
+    """Where no end is forced, a text that ends with the last token that is allowed is not full; one token less is."""
+    own = loaded.model.generation_config
+    forced, own.forced_eos_token_id = own.forced_eos_token_id, None
+    try:
+        ended = min(_of_length(loaded, registry, OWN["max_new_tokens"]), key=lambda one: len(one.ids))
+        length = len(ended.ids) + 1
+        found = [next(one for one in _of_length(loaded, registry, limit) if one.ids == ended.ids[:limit])
+                 for limit in (length, length - 1)]  # fmt: skip
+    finally:
+        own.forced_eos_token_id = forced
+    assert length < OWN["max_new_tokens"]
+    assert [one.full for one in found] == [False, True]
+
+
+def _of_length(model: LoadedModel, registry: Registry, limit: int) -> list[WrittenText]:
+    return write_texts(encode(model, TEXTS), writing_options(model.model, 1, limit), registry, model)
 
 
 def test_a_stop_is_heard_within_a_token(loaded: LoadedModel, registry: Registry) -> None:
