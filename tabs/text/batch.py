@@ -66,7 +66,8 @@ class _Handlers:
         """Run one text task over every row of a file (CSV, TSV, JSONL, Parquet); gives CSV and Parquet back."""
         if not file:
             raise InvalidInput("error.file_missing", formats=", ".join(FORMATS))
-        if values["model"] == TASKS[FIRST_TASK].starter and find_task(values["task"]).name != FIRST_TASK:
+        task = find_task(values.get("task", FIRST_TASK)).name
+        if task != FIRST_TASK and values.get("model") == TASKS[FIRST_TASK].starter:
             values["model"] = ""  # a program that names no model has the page's first one, which is of another task
         settings, registry = TextBatchSettings(file=file, **values), self.atelier.registry
         _check_column(settings)
