@@ -92,12 +92,11 @@ class Stopwatch:
         request, scale = _request(order)
         key = _key(request, machine)
         known = self._remembered(key)
+        found = known or _ask(request, cancel or CancelToken(), self._patience)
+        if found is None:
+            return None
         if known is None:
-            answer = _ask(request, cancel or CancelToken(), self._patience)
-            if answer is None:
-                return None
-            self._remember(key, answer)
-        found = known or answer
+            self._remember(key, found)
         return Measurement(
             seconds_per_pass=found["seconds_per_pass"] * scale,
             seconds_forth=found["seconds_forth"] * scale,

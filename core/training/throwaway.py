@@ -62,7 +62,7 @@ def measure(order: Mapping[str, Any]) -> dict[str, float]:
     optimiser = torch.optim.AdamW(learning, lr=1e-6)
     batch = next(iter(_batches(step, model)))
     model.train()
-    passes = []
+    passes: list[float] = []
     started = time.perf_counter()
     while len(passes) < FEWEST_STEPS or (time.perf_counter() - started < SECONDS and len(passes) < MOST_STEPS):
         passes.append(_timed(step, model, batch))

@@ -175,7 +175,8 @@ def _seq2seq(lesson: Lesson) -> Any:
 
 
 def _preference(lesson: Lesson) -> Any:
-    from trl import DPOConfig, DPOTrainer
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
 
     settings = lesson.settings
     arguments = DPOConfig(
@@ -188,7 +189,8 @@ def _preference(lesson: Lesson) -> Any:
 
 
 def _reward(lesson: Lesson) -> Any:
-    from trl import RewardConfig, RewardTrainer
+    from trl.trainer.reward_config import RewardConfig
+    from trl.trainer.reward_trainer import RewardTrainer
 
     arguments = RewardConfig(**_options(lesson), max_length=None, pad_to_multiple_of=None)
     return prepared_already(ordered(RewardTrainer))(args=arguments, **_parts(lesson))

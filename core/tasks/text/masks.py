@@ -48,7 +48,7 @@ def tokens_of_words(words: Sequence[str], text: str, tokenizer: Any, encode: Cal
     beginning. A word of which the vocabulary knows nothing is left out.
     """
     space = " " if re.search(rf"\s{re.escape(tokenizer.mask_token)}", text) else ""
-    found = {}
+    found: dict[str, int] = {}
     for word in words:
         ids = encode([space + word], add_special_tokens=False)["input_ids"][0]
         spelled = tokenizer.convert_tokens_to_ids(word)
