@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from core.catalogue import ModelSpec
 from core.errors import AtelierError, RemoteUnreachable
 from core.events import CancelToken
+from core.messages import CLOSE_THINKING, OPEN_THINKING
 from core.provenance import Provenance
 from core.remote.names import Provided, remote_place
 from core.remote.options import RemoteOptions
@@ -24,8 +25,6 @@ __all__ = ["PATIENCE", "Patience", "RemoteAnswer", "RemoteOptions", "stream_chat
 CANCEL_CHECK_SECONDS = 0.05
 UNKNOWN = "unknown"
 CUT = "cut"
-THINKING = ("<think>", "</think>")
-"""How models write what they think before they answer, where no server takes it out."""
 REASONS = {
     "stop": "eos",
     "eos": "eos",
@@ -57,9 +56,8 @@ class RemoteAnswer:
     """What a model thought first stands in front, between <think> and </think>."""
     reason: str
     """Why it ended: "eos", "stop", "length", or "cut" where the connection broke; `notes` say more."""
-    prompt_tokens: int | None
-    """None where the server does not count; so with `new_tokens`."""
     new_tokens: int | None
+    """None where the server does not count."""
     first_token_seconds: float
     seconds: float
     model: str
@@ -167,7 +165,7 @@ class _Answer:
         """What was written, thoughts in front: a server that tells them apart is put back to the models' own form."""
         if not self._thought:
             return self._text
-        return f"{THINKING[0]}{self._thought}{THINKING[1] if self._text else ''}{self._text}"
+        return f"{OPEN_THINKING}{self._thought}{CLOSE_THINKING if self._text else ''}{self._text}"
 
     def _break_off(self, problem: AtelierError) -> None:
         """Keep what was written before this happened; where that is nothing, it is what happened."""
@@ -185,7 +183,6 @@ class _Answer:
         return RemoteAnswer(
             text=self._whole,
             reason=REASONS.get(last.finish or "eos", "stop"),
-            prompt_tokens=last.prompt_tokens,
             new_tokens=last.new_tokens,
             first_token_seconds=self._first_seconds or seconds,
             seconds=seconds,

@@ -26,10 +26,6 @@ class RemoteOptions:
     top_p: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    frequency_penalty: float | None = None
-    """-2 to 2: less of what was written often already."""
-    presence_penalty: float | None = None
-    """-2 to 2: less of what was written already."""
     others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Settings that were chosen but cannot be sent; the answer says in a note that they did not count."""
 
@@ -54,7 +50,5 @@ class RemoteOptions:
             **drawn,
             "seed": self.seed,
             "stop": list(self.stop) or None,
-            "frequency_penalty": self.frequency_penalty,
-            "presence_penalty": self.presence_penalty,
         }
         return {name: value for name, value in said.items() if value is not None}

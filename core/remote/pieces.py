@@ -21,7 +21,6 @@ class Piece:
     finish: str | None = None
     model: str | None = None
     fingerprint: str | None = None
-    prompt_tokens: int | None = None
     new_tokens: int | None = None
     provider: str | None = None
     """Whom Hugging Face's router has asked."""
@@ -52,7 +51,6 @@ def _piece(chunk: Any) -> Piece:
         finish=_finish(choice) if choice else None,
         model=_name(chunk.model),
         fingerprint=_name(chunk.system_fingerprint),
-        prompt_tokens=_count(usage.get("prompt_tokens")),
         new_tokens=_count(usage.get("completion_tokens")),
     )
 

@@ -189,11 +189,9 @@ def _provider(place: Provided) -> str:
     from huggingface_hub.inference._providers import PROVIDERS
 
     names = sorted(name for name, tasks in PROVIDERS.items() if "conversational" in tasks and name != "openai")
-    if place.provider is None or place.provider in ROUTES:
-        return "auto"
-    if place.provider not in names:
+    if place.provider not in (None, *ROUTES, *names):
         raise InvalidInput("error.remote_unknown_provider", provider=place.provider, names=", ".join((*names, *ROUTES)))
-    return place.provider
+    return place.served_by
 
 
 def _ask(client: Client, session: httpx2.Client, call: Call, where: Where) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from core.catalogue import ModelSpec
 from core.compute.decoding import Written
 from core.errors import InvalidInput
 from core.events import CancelToken
-from core.messages import Message, as_dicts, read_messages
+from core.messages import OPEN_THINKING, Message, as_dicts, read_messages
 from core.models.loading import LoadedModel
 from core.models.registry import Registry
 from core.provenance import Provenance
@@ -25,7 +25,6 @@ from core.tasks.text.chat_elsewhere import ask_elsewhere, speed
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
 from core.tasks.text.sampling import GenerationOptions
-from core.tasks.text.thinking import OPEN
 from core.tasks.text.writing import tokens_per_second, write
 from core.words import Sentence
 
@@ -161,7 +160,7 @@ def _request(settings: ChatSettings, prompt: ChatPrompt, lane: Lane) -> Request:
 
 
 def _teller(prompt: ChatPrompt, told: Told | None) -> Callable[[Sequence[str]], None] | None:
-    begun = OPEN if prompt.opens_thinking else ""
+    begun = OPEN_THINKING if prompt.opens_thinking else ""
     return (lambda texts: told(begun + prompt.clean(texts[0]))) if told else None
 
 

@@ -36,7 +36,6 @@ class _Heard:
         return RemoteAnswer(
             text=self.text,
             reason=STOPPED,
-            prompt_tokens=None,
             new_tokens=None,
             first_token_seconds=self.first,
             seconds=time.perf_counter() - self.began,

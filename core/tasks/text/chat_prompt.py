@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
-from core.messages import Message
+from core.messages import OPEN_THINKING, Message
 from core.models.loading import LoadedModel
 from core.tasks.text.chat_template import STORY, USER_TURN, ChatTemplate, template_of
-from core.tasks.text.thinking import OPEN
 from core.words import Sentence, say
 
 
@@ -65,7 +64,7 @@ def prompt_of(messages: Sequence[Message], max_new_tokens: int, model: LoadedMod
         left_out=left_out,
         template=template.text,
         ends=template.end_ids,
-        opens_thinking=text.rstrip().endswith(OPEN),
+        opens_thinking=text.rstrip().endswith(OPEN_THINKING),
         notes=tuple(_notes(template, messages, left_out, max_new_tokens)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OPEN, CLOSE = "<think>", "</think>"
+from core.messages import CLOSE_THINKING, OPEN_THINKING
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ def split_thinking(text: str, *, opened: bool = False) -> Thought:
     Only what stands at the beginning is thinking: a tag in the middle of an answer is a word like any other.
     """
     head = text.lstrip()
-    begun = head.startswith(OPEN)
+    begun = head.startswith(OPEN_THINKING)
     if not begun and not opened:
         return Thought("", text)
-    inside = head.removeprefix(OPEN) if begun else text
-    thinking, closed, answer = inside.partition(CLOSE)
+    inside = head.removeprefix(OPEN_THINKING) if begun else text
+    thinking, closed, answer = inside.partition(CLOSE_THINKING)
     return Thought(thinking.strip(), answer.lstrip() if closed else "", done=bool(closed))
