@@ -33,7 +33,7 @@ def test_what_others_draw_on_the_gpu_changes_nothing(tmp_path: Path) -> None:
         found = []
         for others in (lambda: None, lambda: torch.rand(9, device=device)):
             registry.batcher = Beside(others)
-            request = Request([0, 40, 50, 60], settings, 7, CancelToken())
+            request = Request([0, 40, 50, 60], settings, 7, CancelToken(), candidates=settings.candidates)
             found.append(write_with_beams(request, registry, model).rows[0])
             if len(found) == 1:
                 assert torch.equal(torch.cuda.get_rng_state(device), before)

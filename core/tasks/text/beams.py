@@ -10,18 +10,22 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from core.compute.decoding import PROMPT_TOKENS_AT_ONCE, Token, Written, inputs_of
-from core.events import CancelToken
-from core.models.loading import LoadedModel
+from core.errors import Cancelled
+from core.events import CancelToken, Progress
+from core.models.loading import LoadedModel, Report
 from core.models.registry import Registry
 from core.tasks.text.sampling import GenerationOptions, arguments
 
 if TYPE_CHECKING:
     import torch
 
+STOPPED = "stopped"
+"""Why a text ended that somebody stopped."""
 PLACES_AT_ONCE = 32
 """Rows of float32 probabilities over the vocabulary that are held at once when candidates are looked up."""
 
@@ -31,26 +35,32 @@ class Request:
     """A tokenized prompt, and what is asked of it."""
 
     ids: Sequence[int]
-    settings: Any
-    """GenerationOptions with a number of `candidates`."""
+    settings: GenerationOptions
     seed: int
     cancel: CancelToken
     ends: Sequence[int] = ()
     """The tokens that end the text; none = those of the model's own file."""
+    stops: Sequence[str] = ()
+    """Strings that end the text beside those of the settings; they count against nobody's limit."""
+    candidates: int = 0
+    """Most probable tokens that are told at each place."""
+    report: Report | None = None
+    """Told the progress of a search with beams, which has no text before its end."""
     probabilities: bool = True
     """Somebody sees how probable each token was; beams must look that up in a pass of its own."""
     background: bool = False
     """Of a table: others go first."""
 
 
-def write_with_beams(request: Request, registry: Registry, model: LoadedModel) -> Written:
+def write_with_beams(request: Request, registry: Registry, model: LoadedModel, *, keep: bool = False) -> Written:
     """Write the best continuations that `num_beams` beams find; raises Cancelled one token after a stop.
 
-    Where nobody sees probabilities they are not computed, but nan.
+    With `keep`, what the best beams have until then is returned, its reason STOPPED, unless it is nothing. Where nobody
+    sees probabilities, and after a stop, they are not computed, but nan.
     """
     began = time.perf_counter()
     written = registry.batcher.take_turns(
-        lambda give_way: _Search(request, model, give_way).write(), background=request.background
+        lambda give_way: _Search(request, model, give_way, keep).write(), background=request.background
     )
     seconds = time.perf_counter() - began
     return replace(written, first_token_seconds=seconds, seconds=seconds)
@@ -88,6 +98,8 @@ class _Search:
     request: Request
     model: LoadedModel
     give_way: Callable[[], None]
+    keep: bool
+    began: float = field(default_factory=time.perf_counter)
 
     def write(self) -> Written:
         """Search, and look up what was probable at each place; the time is not measured here."""
@@ -95,29 +107,44 @@ class _Search:
 
         with torch.inference_mode():
             rows = self._found()
-            self.request.cancel.check()
-            reasons = tuple(self._reason(row) for row in rows)
-            return Written(tuple(map(tuple, self._described(rows))), reasons, 0.0, 0.0)
+            stopped = self.request.cancel.cancelled
+            if not self.keep or not any(map(len, rows)):
+                self.request.cancel.check()
+            reasons = tuple(self._reason(row, stopped=stopped) for row in rows)
+            return Written(tuple(map(tuple, self._tokens_of(rows))), reasons, 0.0, 0.0)
 
     def _found(self) -> list[torch.Tensor]:
         """Return what each sequence wrote, without the prompt and without what only fills the row."""
         import torch
 
-        settings: GenerationOptions = self.request.settings
+        settings = self.request.settings
         inputs = self._ids(self.request.ids)
-        stops = {"stop_strings": settings.stop_strings, "tokenizer": self.model.tokenizer}
+        strings = [*settings.stop_strings, *self.request.stops]
+        stops = {"stop_strings": strings, "tokenizer": self.model.tokenizer}
         read = self._prompt_read(settings.num_beams) if self._may_read_ahead() else {}
         with _own_chance(inputs.device):
             torch.manual_seed(self.request.seed)
             rows = self.model.model.generate(
                 inputs,
                 attention_mask=torch.ones_like(inputs),
-                stopping_criteria=between_tokens(self.give_way, self.request.cancel),
+                stopping_criteria=between_tokens(self._between(), self.request.cancel),
                 **arguments(settings, self.request.ends),
-                **(stops if settings.stop_strings else {}),
+                **(stops if strings else {}),
                 **read,
             )
         return [_until_end(row[inputs.shape[1] :], self._ends) for row in rows]
+
+    def _between(self) -> Callable[[], None]:
+        """Return what is called after each token: it tells how many there are, and lets others compute."""
+        tokens, most, report = count(1), self.request.settings.max_new_tokens, self.request.report
+
+        def tell() -> None:
+            done = next(tokens)
+            if report and done < most:
+                report(Progress("write", done, most, time.perf_counter() - self.began))
+            self.give_way()
+
+        return tell
 
     def _ids(self, ids: Sequence[int]) -> torch.Tensor:
         import torch
@@ -157,17 +184,27 @@ class _Search:
         own = self.model.model.generation_config.eos_token_id
         return self.request.ends or (own if isinstance(own, list) else [own])
 
-    def _reason(self, row: torch.Tensor) -> str:
+    def _reason(self, row: torch.Tensor, *, stopped: bool) -> str:
         if len(row) and int(row[-1]) in self._ends:
             return "eos"
-        return "length" if len(row) >= self.request.settings.max_new_tokens else "stop"
+        if len(row) >= self.request.settings.max_new_tokens:
+            return "length"
+        return STOPPED if stopped else "stop"
+
+    def _tokens_of(self, rows: Sequence[torch.Tensor]) -> list[list[Token]]:
+        """Describe the tokens as long as somebody wants to see that; whoever has stopped does not wait for it."""
+        if self.request.probabilities and not self.request.cancel.cancelled:
+            try:
+                return self._described(rows)
+            except Cancelled:
+                if not self.keep:
+                    raise
+        return [[Token(id_, math.nan) for id_ in row.tolist()] for row in rows]
 
     def _described(self, rows: Sequence[torch.Tensor]) -> list[list[Token]]:
-        """Give each token its probability and its candidates, if anybody sees them."""
+        """Give each token its probability and its candidates."""
         import torch
 
-        if not self.request.probabilities:
-            return [[Token(id_, math.nan) for id_ in row.tolist()] for row in rows]
         found: list[list[Token]] = [[] for _ in rows]
         padded = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
         for logits in self._logits(padded):
@@ -181,7 +218,7 @@ class _Search:
     def _tokens(self, ids: torch.Tensor, chances: torch.Tensor) -> Iterator[list[Token]]:
         """Describe each row's tokens (rows, places) by probabilities (rows, places, vocabulary)."""
         picked = chances.gather(-1, ids[..., None])[..., 0].tolist()
-        best = chances.topk(min(self.request.settings.candidates, chances.shape[-1]))
+        best = chances.topk(min(self.request.candidates, chances.shape[-1]))
         for row in zip(ids.tolist(), picked, best.indices.tolist(), best.values.tolist(), strict=True):
             yield [
                 Token(id_, chance, tuple(zip(others, values, strict=True)))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from dataclasses import fields as fields_of
-from typing import Any, ClassVar
+from typing import Any
 
 from core import fields
 from core.catalogue import ModelSpec
@@ -44,7 +43,6 @@ class ChatSettings(GenerationOptions):
     """What was said before: a list of {role, content}, or its JSON. It may begin with the system prompt."""
     system_prompt: str = fields.text(limit=LONGEST_SYSTEM_PROMPT, optional=True)
     max_new_tokens: int = fields.number(256, low=1, high=4096)
-    candidates: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         """Refuse what lies outside the limits; the history becomes a tuple of {role, content}."""
@@ -64,27 +62,6 @@ class ChatSettings(GenerationOptions):
         own = before[:1] if before and before[0].role == "system" else ()
         named = (Message("system", self.system_prompt),) if self.system_prompt.strip() else own
         return (*named, *before[len(own) :], Message("user", self.message))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked(ChatSettings):
-    """Settings that were checked, and beside them the strings that end a turn, which count against nobody's limit."""
-
-    turn_ends: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, settings: ChatSettings, turn_ends: tuple[str, ...]) -> _Asked:
-        """Take over every setting."""
-        values = {field.name: getattr(settings, field.name) for field in fields_of(settings)}
-        return cls(**values, turn_ends=turn_ends)
-
-    def __post_init__(self) -> None:
-        """Check nothing again."""
-
-    @property
-    def stop_strings(self) -> list[str]:
-        """The strings that end the text: those that somebody asked for, and the template's."""
-        return [*super().stop_strings, *self.turn_ends]
 
 
 @dataclass(frozen=True)
@@ -155,8 +132,10 @@ def _here(settings: ChatSettings, spec: ModelSpec, registry: Registry, lane: Lan
 
 def _request(settings: ChatSettings, prompt: ChatPrompt, lane: Lane) -> Request:
     """Ask for what the settings say, ended also where the template's turns end."""
-    asked, cancel = _Asked.of(settings, prompt.stops), lane.cancel or CancelToken()
-    return Request(prompt.ids, asked, settings.seed, cancel, prompt.ends, probabilities=False)
+    cancel, stops = lane.cancel or CancelToken(), prompt.stops
+    return Request(
+        prompt.ids, settings, settings.seed, cancel, prompt.ends, stops, report=lane.report, probabilities=False
+    )
 
 
 def _teller(prompt: ChatPrompt, told: Told | None) -> Callable[[Sequence[str]], None] | None:

@@ -12,7 +12,7 @@ from core.events import CancelToken
 from core.messages import Message, as_dicts, joined
 from core.remote.chat import UNKNOWN, RemoteAnswer, RemoteOptions, stream_chat
 from core.remote.names import remote_place
-from core.tasks.text.writing import STOPPED
+from core.tasks.text.beams import STOPPED
 
 
 @dataclass

@@ -114,7 +114,8 @@ def generate_text(
     with borrow(registry, settings.spec(registry, TASK), [settings.prompt], lane, settings.num_beams) as model:
         ids, cut = _prompt(settings.prompt, settings, model)
         notes = (*cut, *unused(settings))
-        request = Request(ids, settings, seed, lane.cancel or CancelToken())
+        cancel = lane.cancel or CancelToken()
+        request = Request(ids, settings, seed, cancel, candidates=settings.candidates, report=lane.report)
         written = write(request, registry, model, told, keep=True)
         pairs = zip(written.rows, written.reasons, strict=True)
         rows = tuple(_continuation(model, ids, row, why) for row, why in pairs)

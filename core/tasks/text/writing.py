@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from core.compute.decoding import Token, Writing, Written, inputs_of
 from core.compute.shared_cache import most_columns
@@ -12,16 +12,18 @@ from core.errors import Cancelled
 from core.models.loading import LoadedModel
 from core.models.promises import cache_bytes
 from core.models.registry import Registry
-from core.tasks.text.beams import Request, write_with_beams
+from core.tasks.text.beams import STOPPED, Request, write_with_beams
 from core.tasks.text.sampling import rule
 
-STOPPED = "stopped"
-"""Why a text ended that somebody stopped."""
+if TYPE_CHECKING:
+    import torch
+
 COPIES = 2
 """Old keys and values are held beside the new ones, in a recorded step and where texts are put together."""
 UNFINISHED = "\ufffd"
 """What a tokenizer decodes half a character to."""
 
+Ended = Callable[["torch.Tensor"], Sequence[str | None]]
 Told = Callable[[Sequence[str]], None]
 """Told the text of each row so far, whenever there is more; in the compute thread, so it must be quick."""
 
@@ -29,7 +31,7 @@ Told = Callable[[Sequence[str]], None]
 def write(
     request: Request, registry: Registry, model: LoadedModel, told: Told | None = None, *, keep: bool = False
 ) -> Written:
-    """Write what `request` asks for, with the memory for it promised; beams tell nothing on their way.
+    """Write what `request` asks for, with the memory for it promised; beams tell their progress alone on their way.
 
     Raises NotEnoughMemory, and Cancelled at most a token after a stop; with `keep`, what was written until then is
     returned, its reason STOPPED, unless it is nothing.
@@ -37,7 +39,7 @@ def write(
     at_once = _comes_at_once(request, model)
     with registry.promise(model, _most_bytes(request, model, alone=at_once), request.cancel):
         if at_once:
-            return write_with_beams(request, registry, model)
+            return write_with_beams(request, registry, model, keep=keep)
         return _write_on(request, registry, model, told, keep=keep)
 
 
@@ -103,9 +105,24 @@ def _write_on(request: Request, registry: Registry, model: LoadedModel, told: To
 
 def _writing(request: Request, model: LoadedModel) -> Writing:
     settings = request.settings
-    how = rule(settings, model, len(request.ids), request.seed, settings.candidates, request.ends)
+    how = rule(settings, model, len(request.ids), request.seed, request.candidates, request.ends)
+    if request.stops:
+        how = replace(how, ended=_ended_also_by(request.stops, how.ended, model))
     count, cancel = settings.num_return_sequences, request.cancel
     return Writing(request.ids, how, count, cancel=cancel, background=request.background)
+
+
+def _ended_also_by(stops: Sequence[str], ended: Ended, model: LoadedModel) -> Ended:
+    """Return the question why a row ends, with some strings more that end it."""
+    from transformers import StopStringCriteria
+
+    criterion = StopStringCriteria(model.tokenizer, list(stops))
+
+    def more_ended(ids: torch.Tensor) -> list[str | None]:
+        found: list[bool] = criterion(ids, None).tolist()
+        return [own or ("stop" if stop else None) for own, stop in zip(ended(ids), found, strict=True)]
+
+    return more_ended
 
 
 @dataclass

@@ -24,7 +24,7 @@ from transformers import (
 from core.compute.batching import Batcher
 from core.compute.decoding import PROMPT_TOKENS_AT_ONCE, Written
 from core.errors import Cancelled
-from core.events import CancelToken
+from core.events import CancelToken, Progress
 from core.tasks.text.beams import PLACES_AT_ONCE, Request, write_with_beams
 from core.tasks.text.sampling import GenerationOptions, arguments
 from core.tasks.text.text_generation import TextGenerationSettings
@@ -85,17 +85,18 @@ class Beside(Batcher):
 def found(
     model: Any,
     ids: Sequence[int],
-    how: GenerationOptions,
+    how: TextGenerationSettings,
     others: Callable[[], None] = NOBODY,
     cancel: CancelToken | None = None,
     *,
-    probabilities: bool = True,
+    keep: bool = False,
+    **more: Any,
 ) -> Written:
     """Search with seed 7, while `others` compute in between."""
-    request = Request(ids, how, 7, cancel or CancelToken(), probabilities=probabilities)
+    request = Request(ids, how, 7, cancel or CancelToken(), candidates=how.candidates, **more)
     registry: Any = SimpleNamespace(batcher=Beside(others))
     loaded: Any = SimpleNamespace(model=model, tokenizer=None)
-    return write_with_beams(request, registry, loaded)
+    return write_with_beams(request, registry, loaded, keep=keep)
 
 
 def plain(model: Any, ids: Sequence[int], how: GenerationOptions) -> list[list[int]]:
@@ -195,6 +196,52 @@ def test_a_stop_is_heard_while_candidates_are_looked_up() -> None:
     with watched(model) as seen, pytest.raises(Cancelled):
         found(model, prompt(9), how, others, cancel)
     assert len(seen) == searched + 2
+
+
+def test_a_stop_keeps_what_the_best_beams_have() -> None:
+    """Where it is to be kept, a search that is stopped after five tokens gives what one of five tokens finds."""
+    model, cancel, how = network("llama"), CancelToken(), settings(candidates=5, min_new_tokens=40)
+
+    def others() -> None:
+        if len(seen) == 1 + 5:
+            cancel.cancel()
+
+    with watched(model) as seen:
+        kept = found(model, prompt(9), how, others, cancel, keep=True)
+    assert len(seen) == 1 + 5
+    assert kept.reasons == ("stopped", "stopped")
+    shorter = settings(min_new_tokens=5, max_new_tokens=5)
+    assert [[token.id for token in row] for row in kept.rows] == plain(model, prompt(9), shorter)
+    assert all(math.isnan(token.probability) for row in kept.rows for token in row)
+
+
+def test_a_stop_while_candidates_are_looked_up_keeps_the_text() -> None:
+    """Where it is to be kept, whoever stops after the search has the whole text, without the candidates."""
+    model, cancel, how = network("llama"), CancelToken(), settings(candidates=5, min_new_tokens=40)
+
+    def others() -> None:
+        if len(seen) == 1 + 40 + 2:
+            cancel.cancel()
+
+    with watched(model) as seen:
+        kept = found(model, prompt(9), how, others, cancel, keep=True)
+    assert len(seen) == 1 + 40 + 2
+    assert kept.reasons == ("length", "length")
+    assert [[token.id for token in row] for row in kept.rows] == plain(model, prompt(9), how)
+
+
+def test_a_stop_before_the_first_token_keeps_nothing() -> None:
+    """Whoever stops while the prompt is read is told that it was stopped."""
+    cancel = CancelToken()
+    with pytest.raises(Cancelled):
+        found(network("llama"), prompt(LONG), settings(), cancel.cancel, cancel, keep=True)
+
+
+def test_progress_is_told_token_by_token() -> None:
+    """After each token but the last it is told how many there are, and how many there can be."""
+    told: list[Progress] = []
+    found(network("llama"), prompt(9), settings(min_new_tokens=40), report=told.append)
+    assert [(one.phase, one.done, one.total) for one in told] == [("write", done, 40) for done in range(1, 40)]
 
 
 def test_what_others_draw_changes_nothing() -> None:

@@ -14,7 +14,7 @@ from transformers import pipeline
 
 from core.compute.decoding import Token, Writing, Written
 from core.errors import Cancelled, InvalidInput
-from core.events import CancelToken
+from core.events import CancelToken, Progress
 from core.models.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import arguments
@@ -182,7 +182,7 @@ def test_whoever_has_left_gets_nothing(story: str, registry: Registry, beams: in
 
 
 def test_beams_hear_a_stop_request(story: str, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever stops while beams search, at their third pause, gets nothing, and they pause no more."""
+    """Whoever stops while beams search, at their third pause, gets the two tokens they have; they pause no more."""
     cancel, pauses, take_turns = CancelToken(), [], registry.batcher.take_turns
 
     def pause() -> None:
@@ -196,9 +196,12 @@ def test_beams_hear_a_stop_request(story: str, registry: Registry, monkeypatch: 
         lambda work, **how: take_turns(lambda give_way: work(lambda: (give_way(), pause())[0]), **how),
     )
     settings = TextGenerationSettings(prompt=PROMPT, model=story, max_new_tokens=200, min_new_tokens=200, num_beams=4)
-    with pytest.raises(Cancelled):
-        generate_text(settings, registry, Lane(cancel=cancel))
+    told: list[Progress] = []
+    (kept,) = generate_text(settings, registry, Lane(cancel=cancel, report=told.append)).continuations
     assert pauses == [False] * 3
+    assert (kept.reason, kept.count) == ("stopped", 2)
+    assert kept.text
+    assert [(one.done, one.total) for one in told if one.phase == "write"] == [(1, 200), (2, 200)]
 
 
 def test_a_long_prompt_keeps_its_end(story: str, registry: Registry) -> None:
