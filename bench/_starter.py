@@ -1,4 +1,4 @@
-"""The sentiment starter, as Atelier serves it and as the plain library loads it."""
+"""A local instance that serves the starters, and the sentiment starter as the plain library loads it."""
 
 from __future__ import annotations
 

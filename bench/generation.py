@@ -4,7 +4,10 @@ The stories starter goes on with beginnings of stories, always with the best tok
 - one user through `generate_text` (as the page does it, with five candidates at each place), beside the same prompts
   through transformers' text-generation pipeline;
 - eight users at the same moment, beside the same app serving their prompts one after another;
-- the seconds to the first token of a short request while a long text is being written, beside its time alone (medians).
+- the seconds to the first token of a short request while a long text is being written, and while long prompts are being
+  read in parts, beside its time alone (medians);
+- the longest gap between two tokens of one text, from the first text of a model that was not warmed up (its step from
+  token to token is recorded on the way), beside the usual gap.
 All in one process with the same weights, in turns. Outputs: the same texts, to the letter.
 
 On a quiet machine: `python -m bench.generation`; a quick look: `python -m bench.generation --tokens 20 --rounds 1`.
@@ -17,19 +20,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bench._measure import Measure, Outcome, alternate, arguments, report
 from bench._starter import registry
 from core.catalogue import starter_folder
+from core.compute.decoding import PROMPT_TOKENS_AT_ONCE, Writing
+from core.compute.traced import LONGEST_PAUSE, STEPS_BEFORE
 from core.errors import Cancelled
 from core.events import CancelToken
 from core.models.registry import Registry
 from core.quiet import quieten
 from core.tasks.text.encoder import Lane
+from core.tasks.text.sampling import rule
 from core.tasks.text.text_generation import TASK, TextGenerationSettings, generate_text
 
 STARTER = "starter/stories"
@@ -43,8 +50,9 @@ PROMPTS = (
     "Mom said they could have cake after dinner, but Ben",
     "In a small house by the sea there lived a",
 )
+LONG_PROMPT = 8 * PROMPT_TOKENS_AT_ONCE
 WARM_UP = 3
-"""Rounds before anything is measured: models are loaded, and the step from token to token is recorded."""
+"""Rounds before speed is measured: models are loaded, and the step from token to token is recorded."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class Timed:
 
 def measure(sizes: Sizes) -> Outcome:
     """Measure all three, in turns."""
+    longest, usual = _gaps(registry())
     models = registry()
     pipe = _pipeline()
 
@@ -91,7 +100,8 @@ def measure(sizes: Sizes) -> Outcome:
             way()
         alone, by_pipeline = alternate(sizes.rounds, ways[1], ways[2])
         together, one_by_one = alternate(sizes.rounds, ways[0], ways[1])
-    behind, unhindered = _first_tokens(models, sizes)
+    behind, unhindered = _first_tokens(models, sizes, _long_text(models))
+    behind_prompts, alone_again = _first_tokens(models, sizes, _long_prompt(models))
     texts = {one.texts for one in (*alone, *by_pipeline, *together, *one_by_one)}
     written = sizes.tokens * sizes.users
     return Outcome(
@@ -103,6 +113,9 @@ def measure(sizes: Sizes) -> Outcome:
             Measure("all users at once, beside ours one by one", "tokens/s", _rate(together, written),
                     _rate(one_by_one, written), 3.0, at_least=True),
             Measure("first token behind a long text, beside alone", "ms", behind * 1e3, unhindered * 1e3, 2.0),
+            Measure("first token behind long prompts, beside alone", "ms", behind_prompts * 1e3, alone_again * 1e3),
+            Measure("longest gap between tokens of a first text, beside the usual", "ms", longest * 1e3, usual * 1e3,
+                    LONGEST_PAUSE * 1e3, "ours"),
         ),
         len(texts) == 1,
         f"{len(texts.pop())} texts of {sizes.tokens} tokens, the same to the letter in every round" if len(texts) == 1
@@ -138,38 +151,78 @@ def _rate(rounds: Sequence[Timed], tokens: int) -> float:
     return tokens / statistics.median(one.seconds for one in rounds)
 
 
-def _first_tokens(models: Registry, sizes: Sizes) -> tuple[float, float]:
-    """Return the median seconds to a short request's first token: while a long text is being written, and alone."""
+def _gaps(models: Registry) -> tuple[float, float]:
+    """Return the longest and the median seconds between two tokens of the first text of a model."""
+    told: list[float] = []
+    generate_text(_settings(PROMPTS[0], 3 * STEPS_BEFORE), models, Lane(), lambda _: told.append(time.perf_counter()))
+    gaps = [later - earlier for earlier, later in pairwise(told)]
+    return max(gaps), statistics.median(gaps)
+
+
+Begun = Callable[[], None]
+Write = Callable[[CancelToken, Begun], Any]
+"""Write a text, tell when something of it is there, and stop where that is asked for."""
+
+
+def _long_text(models: Registry) -> Write:
+    """Return what writes a long text after a long prompt."""
+    settings = _settings(" ".join(PROMPTS * 2), 250)
+    return lambda cancel, begun: generate_text(settings, models, Lane(cancel=cancel), lambda _: begun())
+
+
+def _long_prompt(models: Registry) -> Write:
+    """Return what reads a prompt of several parts, and writes one token; what is in it does not matter."""
+    ids = [5] * LONG_PROMPT
+
+    def write(cancel: CancelToken, begun: Begun) -> None:
+        with models.borrow(models.resolve(STARTER, TASK)) as model:
+            how = rule(_settings("-", 1), model, len(ids), seed=0)
+            models.batcher.write(model.model, Writing(ids, how, told=lambda _: begun(), cancel=cancel))
+
+    return write
+
+
+def _first_tokens(models: Registry, sizes: Sizes, write: Write) -> tuple[float, float]:
+    """Return the median seconds to a short request's first token: while others write, and alone."""
 
     def behind() -> float:
-        with _long_text(models):
+        with _Unending(write):
             return _first_token(models)
 
     found = alternate(5 * sizes.rounds, behind, lambda: _first_token(models))
-    behind_a_long_text, alone = map(statistics.median, found)
-    return behind_a_long_text, alone
+    behind_others, alone = map(statistics.median, found)
+    return behind_others, alone
 
 
-class _long_text:  # noqa: N801 reads as `with _long_text(models):`
-    """Long texts with long prompts are written, one after the other, while the block runs."""
+class _Unending:
+    """One text after the other is written while the block runs.
 
-    def __init__(self, models: Registry) -> None:
-        self._models, self._cancel, self._begun = models, CancelToken(), threading.Event()
-        self._thread = threading.Thread(target=self._write)
+    What goes wrong there is raised where the block ends, or at once where it never begins.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._text = write
+        self._cancel, self._begun = CancelToken(), threading.Event()
+        self._writer, self._written = ThreadPoolExecutor(1), Future[None]()
 
     def _write(self) -> None:
-        settings = _settings(" ".join(PROMPTS * 2), 250)
-        with suppress(Cancelled):
-            while True:
-                generate_text(settings, self._models, Lane(cancel=self._cancel), lambda _: self._begun.set())
+        try:
+            with suppress(Cancelled):
+                while not self._cancel.cancelled:
+                    self._text(self._cancel, self._begun.set)
+        finally:
+            self._begun.set()
 
     def __enter__(self) -> None:
-        self._thread.start()
+        self._written = self._writer.submit(self._write)
         self._begun.wait()
+        if self._written.done():
+            self._written.result()
 
     def __exit__(self, *_: object) -> None:
         self._cancel.cancel()
-        self._thread.join()
+        self._writer.shutdown()
+        self._written.result()
 
 
 def _first_token(models: Registry) -> float:

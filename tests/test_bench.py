@@ -16,6 +16,7 @@ from bench._agreement import Tolerance, agreement
 from bench._measure import Measure, Outcome, report, table
 from bench._readme import printed_lines, refusal
 from bench._texts import LONGEST, SHORTEST, mixed_texts
+from bench.generation import _Unending
 
 PROJECT = Path(__file__).resolve().parent.parent
 NAMES = sorted(path.stem for path in (PROJECT / "bench").glob("[a-z]*.py"))
@@ -64,6 +65,16 @@ def test_a_bench_refuses_an_empty_size(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         rows.main(["--rows", "0"])
     assert "0 is not 1 or more" in capsys.readouterr().err
+
+
+def test_a_text_that_fails_at_once_ends_the_measurement() -> None:
+    """Where what runs beside cannot even begin, its problem is raised, rather than waited for."""
+
+    def failing(*_: object) -> None:
+        raise ValueError("cannot begin")
+
+    with pytest.raises(ValueError, match="cannot begin"), _Unending(failing):
+        pytest.fail("nothing runs beside this")
 
 
 def outcome(measure: Measure, *, equal: bool = True) -> Outcome:
