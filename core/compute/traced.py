@@ -155,8 +155,8 @@ def _recording(model: Any, cache: Any, *, masked: bool) -> Callable[..., Any] | 
     from torch._C import CompilationUnit
 
     step = _function(model, masked=masked)
-    example = _example(model, cache, RECORDED_WITH, masked=masked)
     try:
+        example = _example(model, cache, RECORDED_WITH, masked=masked)
         with warnings.catch_warnings(), _as_constants(model):
             warnings.simplefilter("ignore")  # the tracer warns of every size; whether they matter is tried later
             graph, _ = torch._C._create_graph_by_tracing(step, example, _unnamed, strict=True, force_outplace=False)  # noqa: SLF001 what torch.jit.trace itself calls
@@ -176,8 +176,8 @@ def _faithful(traced: Callable[..., Any], model: Any, cache: Any, *, masked: boo
     """Return the recording if it repeats the model's own results; its first run takes longer than others, too."""
     import torch
 
-    example = _example(model, cache, TRIED_WITH, masked=masked)
     try:
+        example = _example(model, cache, TRIED_WITH, masked=masked)
         with _as_recorded():
             same = all(map(torch.equal, traced(*example), _function(model, masked=masked)(*example)))
     except Exception as problem:  # noqa: BLE001 a recording may fail in any way on other sizes
