@@ -126,7 +126,7 @@ def follow(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -
 def look_up(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
     """Wire a quick question or a stop: it never waits behind computing.
 
-    Never say queue=False where the handler may refuse: of such an event Gradio's page shows no error.
+    Of an event with queue=False, Gradio's page shows no error: a refusal there is silent.
     """
     return _wire(trigger, _direct(handler), endpoint, concurrency_limit=None, **options)
 

@@ -190,7 +190,7 @@ def _wire(desk: Desk, page: gr.Blocks, places: _Places) -> None:
         write(room.conversation.retry, desk.retry, _private("retry", asked, screen), **shown),
         write(room.conversation.edit, desk.edit, _private("edit", asked, screen), **shown),
     ]
-    open_one, quiet = {"conversation": room.current}, {"show_progress": "hidden"}
+    open_one, quiet = {"conversation": room.current}, {"queue": False, "show_progress": "hidden"}
     for trigger in (shelf.conversations.select, shelf.new.click, shelf.delete_now.click):
         trigger(None, cancels=sending, api_visibility="private")
     stopped = look_up(room.stop.click, desk.stop, _private("stop", open_one, screen), **quiet)

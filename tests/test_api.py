@@ -646,7 +646,7 @@ def test_nothing_goes_round_the_queue(served: Served, name: str) -> None:
     assert answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED} or name in LOOKS
 
 
-LOOKS = {"/models_ledger", "/overview"}
+LOOKS = {"/image_stop", "/pictures", "/models_ledger", "/overview"}
 """Quick looks that refuse nothing and never wait in the queue, and so may be asked directly."""
 
 

@@ -196,7 +196,7 @@ def _wire_drawing(parts: _Parts, opened: Any) -> None:
         others = [one for name, one in following.items() if name != task]
         run.click(None, cancels=others, api_visibility="private")
     state = gr.Textbox(label="state", visible=False)
-    look_up(parts.stop.click, desk.stop, Endpoint("image_stop", {"job": job}, [state]))
+    look_up(parts.stop.click, desk.stop, Endpoint("image_stop", {"job": job}, [state]), queue=False)
 
 
 def _wire_form(parts: _Parts, tab: gr.Tab, places: dict[str, Any]) -> Any:
@@ -232,7 +232,7 @@ def _wire_condition(parts: _Parts) -> None:
 
 
 def _wire_pictures(parts: _Parts) -> None:
-    desk, result, quiet = parts.desk, parts.result, {"show_progress": "hidden"}
+    desk, result, quiet = parts.desk, parts.result, {"queue": False, "show_progress": "hidden"}
     pictures, _, _, _, found, _ = result.outputs
     choice = {"result": found, "chosen": result.chosen}
     look_up(
@@ -259,13 +259,13 @@ def _wire_pictures(parts: _Parts) -> None:
 
 def _wire_send(parts: _Parts, name: str, task: str, trigger: Any, choice: dict[str, Any]) -> None:
     outputs = [parts.tabs, parts.own[task]["image"]]
-    sent = look_up(trigger, parts.desk.sends(PANELS[task]), Endpoint(name, choice, outputs, public=False))
+    sent = look_up(trigger, parts.desk.sends(PANELS[task]), Endpoint(name, choice, outputs, public=False), queue=False)
     if task == inpainting.PANEL.task:
         show_under(sent.then, outputs[1])
 
 
 def _wire_gallery(parts: _Parts, place: gr.Tab) -> None:
-    keeper, shelf, quiet = gallery.Keeper(parts.atelier), parts.shelf, {"show_progress": "hidden"}
+    keeper, shelf, quiet = gallery.Keeper(parts.atelier), parts.shelf, {"queue": False, "show_progress": "hidden"}
     span, shown = (
         {"first": shelf.first, "most": shelf.most},
         [shelf.first, shelf.pictures, shelf.listed, shelf.chosen, shelf.view],

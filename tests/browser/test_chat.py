@@ -382,16 +382,6 @@ def test_a_question_without_an_answer_can_be_asked_again(open_window: OpenWindow
         expect(said(page, "user")).to_have_text(["Are you there?"])
 
 
-@pytest.mark.parametrize("button", ["rename", "export"])
-def test_what_needs_a_conversation_says_so(open_window: OpenWindow, button: str) -> None:
-    """Where there is nothing to rename or to take away, a sentence says it, and no button stays silent."""
-    with open_window() as page:
-        open_tab(page, "tab.chat")
-        page.locator("#chat-this button").first.click()
-        page.locator(f"#chat-{button}").click()
-        expect(page.get_by_test_id("toast-body")).to_be_visible(timeout=PATIENCE)
-
-
 def test_what_is_no_longer_read_is_marked(open_window: OpenWindow, model: str) -> None:
     """When a conversation outgrows the model, a line shows what is no longer read, and a note says why."""
     with open_window() as page:
