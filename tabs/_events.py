@@ -58,6 +58,12 @@ PRESENCE_CHECK_SECONDS = 0.5
 SKETCH_SECONDS = 0.08
 """How often, at most, unfinished work is shown."""
 
+HIDDEN: dict[str, Any] = {"show_progress": "hidden"}
+"""For what is over in a moment."""
+
+QUIET: dict[str, Any] = {"queue": False, **HIDDEN}
+"""For what is over in a moment and refuses nothing: of an event outside the queue, Gradio's page shows no refusal."""
+
 _OVER = object()
 
 
@@ -119,15 +125,12 @@ def write(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) ->
 
 def follow(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
     """Wire a generator handler that watches long work; it computes nothing itself and so waits for nobody."""
-    hidden = {"trigger_mode": "once", "show_progress": "hidden", **options}
-    return _wire(trigger, _watching(handler, endpoint.outputs), endpoint, concurrency_limit=None, **hidden)
+    hidden = {"trigger_mode": "once", **HIDDEN, **options}
+    return _wire(trigger, _watching(handler), endpoint, concurrency_limit=None, **hidden)
 
 
 def look_up(trigger: Any, handler: Handler, endpoint: Endpoint, **options: Any) -> Any:
-    """Wire a quick question or a stop: it never waits behind computing.
-
-    Of an event with queue=False, Gradio's page shows no error: a refusal there is silent.
-    """
+    """Wire a quick question or a stop: it never waits behind computing."""
     return _wire(trigger, _direct(handler), endpoint, concurrency_limit=None, **options)
 
 
@@ -171,10 +174,11 @@ def _emptied(outputs: Sequence[gr.components.Component]) -> Any:
     return values if len(values) > 1 else next(iter(values), None)
 
 
-def _watching(handler: Handler, outputs: Sequence[gr.components.Component] = ()) -> Handler:
+def _watching(handler: Handler) -> Handler:
     """Pass on what a generator handler yields, and wait where it yields None: its steps are short, its waiting is not.
 
     When the visitor leaves, only the watching ends. The handler is not closed but dropped: a step may still run.
+    A refusal leaves the page as it is: what a job has made stays beside the job that made it.
     """
 
     async def event(request: gr.Request, **values: Any) -> AsyncGenerator[Any]:
@@ -189,7 +193,6 @@ def _watching(handler: Handler, outputs: Sequence[gr.components.Component] = ())
                 if not listens():
                     return
         except Exception as problem:
-            yield _emptied(outputs)
             raise in_words(problem, visit.language) from problem
 
     return _named(event, handler)

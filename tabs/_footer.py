@@ -8,7 +8,7 @@ import gradio as gr
 
 from core.atelier import Atelier
 from core.overview import Overview, overview
-from tabs._events import Endpoint, Visit, look_up
+from tabs._events import QUIET, Endpoint, Visit, look_up
 
 
 def build(atelier: Atelier, page: gr.Blocks) -> None:
@@ -20,7 +20,7 @@ def build(atelier: Atelier, page: gr.Blocks) -> None:
         return _show(overview(atelier), visit)
 
     endpoint = Endpoint("overview", {}, [line])
-    look_up(page.load, _overview, endpoint, queue=False, show_progress="hidden")
+    look_up(page.load, _overview, endpoint, **QUIET)
 
 
 def _show(found: Overview, visit: Visit) -> str:

@@ -14,7 +14,7 @@ from core.jobs.board import BoardRow
 from core.jobs.runner import JobView, State
 from core.settings import Capability
 from core.words import say
-from tabs._events import Endpoint, Visit, look_up
+from tabs._events import QUIET, Endpoint, Visit, look_up
 from tabs._files import offer
 from tabs._language import word
 from tabs._owner import owner_of
@@ -27,7 +27,6 @@ LARGEST_FILE = 200_000_000
 """Larger results are not copied for the browser; they stay in the job's folder."""
 COLUMNS = ("state", "kind", "name", "progress", "remaining")
 BUTTONS = ("stop", "resume", "delete", "log", "result")
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 
 def build(atelier: Atelier, page: gr.Blocks) -> None:

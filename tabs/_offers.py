@@ -10,7 +10,7 @@ import gradio as gr
 from core.atelier import Atelier
 from core.catalogue import TASKS
 from core.runs import PICTURES, PREFIX
-from tabs._events import Endpoint, Visit, look_up
+from tabs._events import QUIET, Endpoint, Visit, look_up
 
 IMAGES = "images-model"
 """The list that all ways of drawing share."""
@@ -21,10 +21,10 @@ def build(atelier: Atelier, page: gr.Blocks) -> None:
     lists = {one: tasks for one in page.blocks.values() if isinstance(one, gr.Dropdown) and (tasks := tasks_of(one))}
     outputs = list(lists)
     ask = offering(atelier, list(lists.values()))
-    look_up(page.load, ask, Endpoint("model_offers", {}, outputs, public=False), show_progress="hidden")
+    look_up(page.load, ask, Endpoint("model_offers", {}, outputs, public=False), **QUIET)
     for tab in (one for one in page.blocks.values() if isinstance(one, gr.Tab) and _outer(one)):
         told = Endpoint(f"model_offers_{tab._id}", {}, outputs, public=False)  # noqa: SLF001 unique on the page
-        look_up(tab.select, ask, told, show_progress="hidden")
+        look_up(tab.select, ask, told, **QUIET)
 
 
 def tasks_of(control: Any) -> tuple[str, ...]:

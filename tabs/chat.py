@@ -13,7 +13,7 @@ from core.tasks.text.chat import ChatSettings
 from core.tasks.text.options import WISHES, ModelOptions
 from tabs._chat_desk import Desk, Screen
 from tabs._chat_view import SCRIPT
-from tabs._events import Endpoint, look_up, write
+from tabs._events import HIDDEN, QUIET, Endpoint, look_up, write
 from tabs._form import control, model_control
 from tabs._generation_form import generation_controls
 from tabs._language import word
@@ -190,19 +190,19 @@ def _wire(desk: Desk, page: gr.Blocks, places: _Places) -> None:
         write(room.conversation.retry, desk.retry, _private("retry", asked, screen), **shown),
         write(room.conversation.edit, desk.edit, _private("edit", asked, screen), **shown),
     ]
-    open_one, quiet = {"conversation": room.current}, {"queue": False, "show_progress": "hidden"}
+    open_one = {"conversation": room.current}
     for trigger in (shelf.conversations.select, shelf.new.click, shelf.delete_now.click):
         trigger(None, cancels=sending, api_visibility="private")
-    stopped = look_up(room.stop.click, desk.stop, _private("stop", open_one, screen), **quiet)
+    stopped = look_up(room.stop.click, desk.stop, _private("stop", open_one, screen), **QUIET)
     stopped.then(None, cancels=sending, api_visibility="private")  # what still waits in the queue; the rest has ended
-    look_up(room.conversation.undo, desk.undo, _private("undo", open_one, screen), **quiet)
-    look_up(shelf.conversations.select, desk.open, _private("open", {}, screen), **quiet)
+    look_up(room.conversation.undo, desk.undo, _private("undo", open_one, screen), **HIDDEN)
+    look_up(shelf.conversations.select, desk.open, _private("open", {}, screen), **HIDDEN)
     fresh = partial(gr.on, [shelf.new.click, room.conversation.clear])
-    look_up(fresh, desk.new, _private("new", {}, screen), **quiet)
-    look_up(shelf.rename.click, desk.rename, _private("rename", {**open_one, "title": shelf.title}, screen), **quiet)
-    look_up(shelf.export.click, desk.files, _private("export", open_one, screen), **quiet)
-    look_up(shelf.delete_now.click, desk.delete, _private("delete", open_one, screen), **quiet)
-    look_up(page.load, desk.load, _private("load", {}, screen), **quiet)
+    look_up(fresh, desk.new, _private("new", {}, screen), **QUIET)
+    look_up(shelf.rename.click, desk.rename, _private("rename", {**open_one, "title": shelf.title}, screen), **HIDDEN)
+    look_up(shelf.export.click, desk.files, _private("export", open_one, screen), **HIDDEN)
+    look_up(shelf.delete_now.click, desk.delete, _private("delete", open_one, screen), **HIDDEN)
+    look_up(page.load, desk.load, _private("load", {}, screen), **QUIET)
     shelf.delete.click(lambda: gr.Row(visible=True), None, shelf.sure, queue=False, api_visibility="private")
     for button in (shelf.keep, shelf.delete_now, shelf.new):
         button.click(lambda: gr.Row(visible=False), None, shelf.sure, queue=False, api_visibility="private")

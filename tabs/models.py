@@ -18,7 +18,7 @@ from core.overview import describe_memory, memory_state
 from core.settings import Capability
 from core.tasks.text.options import WISHES, ModelOptions
 from core.words import Sentence, in_bytes, say
-from tabs._events import Endpoint, Visit, compute, look_up
+from tabs._events import QUIET, Endpoint, Visit, compute, look_up
 from tabs._form import control
 from tabs._language import word
 from tabs._views import failure, folded, notes, paragraph, ran_on, table
@@ -78,12 +78,11 @@ def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
         """Look into a loaded model: parameters, vocabulary, longest input, and the median latency of 20 passes."""
         return _show_diagnosis(diagnose(resident, atelier.registry, visit.cancel), visit)
 
-    quiet = {"queue": False, "show_progress": "hidden"}
-    look_up(timer.tick, _ledger, Endpoint("models_ledger", {}, [ledger, ledger_json]), **quiet)
-    look_up(tab.select, _ledger, Endpoint("models_opened", {}, [ledger, ledger_json], public=False), **quiet)
-    look_up(tab.select, _choices, Endpoint("models_choices", {}, [resident, timer], public=False), **quiet)
-    look_up(partial(gr.on, _siblings(tab)), _left, Endpoint("models_left", {}, [timer], public=False), **quiet)
-    look_up(resident.focus, _choices, Endpoint("models_choices_again", {}, [resident, timer], public=False), **quiet)
+    look_up(timer.tick, _ledger, Endpoint("models_ledger", {}, [ledger, ledger_json]), **QUIET)
+    look_up(tab.select, _ledger, Endpoint("models_opened", {}, [ledger, ledger_json], public=False), **QUIET)
+    look_up(tab.select, _choices, Endpoint("models_choices", {}, [resident, timer], public=False), **QUIET)
+    look_up(partial(gr.on, _siblings(tab)), _left, Endpoint("models_left", {}, [timer], public=False), **QUIET)
+    look_up(resident.focus, _choices, Endpoint("models_choices_again", {}, [resident, timer], public=False), **QUIET)
     look_up(unload.click, _unload, Endpoint("models_unload", {"resident": resident}, [freed, freed_json]))
     look_up(unload_all.click, _unload_all, Endpoint("models_unload_all", {}, [freed, freed_json]))
     compute(

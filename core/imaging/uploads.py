@@ -54,8 +54,10 @@ def read_picture(path: str, name: str = "image") -> Upload:
 def read_mask(path: str, picture: Image) -> Upload:
     """Read a mask for `picture` (L, only 0 and 255, of its size): white, or painted on transparency, is drawn anew.
 
-    Raises BadFile for another shape than the picture's, InvalidInput for a mask that leaves everything as it is.
+    Raises BadFile for another shape than the picture's, InvalidInput for none, or one that leaves everything as it is.
     """
+    if not path.strip():
+        raise InvalidInput("error.mask_missing")
     image = _read(path, "mask")
     mask = image.convert("RGBA").getchannel("A") if _is_transparent(image) else _as_rgb(image).convert("L")
     notes: tuple[Sentence, ...] = ()

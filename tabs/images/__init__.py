@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from core.atelier import Atelier
-from tabs._events import Endpoint, Visit, compute, follow, look_up
+from tabs._events import HIDDEN, QUIET, Endpoint, Visit, compute, follow, look_up
 from tabs._language import word
 from tabs.images import controlnet, gallery, image_to_image, inpainting, text_to_image
 from tabs.images._desk import Desk
@@ -23,6 +23,8 @@ GALLERY = "gallery"
 PANELS = {one.PANEL.task: one.PANEL for one in (text_to_image, image_to_image, inpainting, controlnet)}
 BEGIN_WITH = tuple(name for name in PANELS if name != text_to_image.PANEL.task)
 """Panels that begin with a picture, which another one can be sent to."""
+TO_THE_TOP = "() => document.getElementById('images').scrollIntoView()"
+"""Where the picture that was sent has gone."""
 PROMPTS = ("red heart", "pizza", "cat face", "A cat wearing sunglasses")
 
 
@@ -196,17 +198,17 @@ def _wire_drawing(parts: _Parts, opened: Any) -> None:
         others = [one for name, one in following.items() if name != task]
         run.click(None, cancels=others, api_visibility="private")
     state = gr.Textbox(label="state", visible=False)
-    look_up(parts.stop.click, desk.stop, Endpoint("image_stop", {"job": job}, [state]), queue=False)
+    look_up(parts.stop.click, desk.stop, Endpoint("image_stop", {"job": job}, [state]), **HIDDEN)
 
 
 def _wire_form(parts: _Parts, tab: gr.Tab, places: dict[str, Any]) -> Any:
     """Wire what follows from a choice; returns the event of opening the tab, after which all of it can be shown."""
-    desk, quiet = parts.desk, {"queue": False, "show_progress": "hidden"}
+    desk = parts.desk
     shown: list[Any] = [parts.table, *parts.runs.values()]
     turned = partial(gr.on, [place.select for place in places.values()])
-    look_up(turned, desk.open, Endpoint("images_panel", {}, shown, public=False), **quiet)
+    look_up(turned, desk.open, Endpoint("images_panel", {}, shown, public=False), **QUIET)
     heavy = parts.heavy
-    opened = look_up(tab.select, _shows(len(heavy)), Endpoint("images_opened", {}, heavy, public=False), **quiet)
+    opened = look_up(tab.select, _shows(len(heavy)), Endpoint("images_opened", {}, heavy, public=False), **QUIET)
     weighs = {name: parts.form.values[name] for name in WEIGHS}
     changes = partial(gr.on, [one.change for one in weighs.values()])
     plan = Endpoint("images_plan", weighs, [parts.plan], public=False)
@@ -232,40 +234,41 @@ def _wire_condition(parts: _Parts) -> None:
 
 
 def _wire_pictures(parts: _Parts) -> None:
-    desk, result, quiet = parts.desk, parts.result, {"queue": False, "show_progress": "hidden"}
+    desk, result = parts.desk, parts.result
     pictures, _, _, _, found, _ = result.outputs
     choice = {"result": found, "chosen": result.chosen}
     look_up(
         pictures.select,
         desk.choose,
         Endpoint("images_choose", {"result": found}, [result.chosen], public=False),
-        **quiet,
+        **HIDDEN,
     )
     look_up(
         result.seed.click,
         desk.seed_again,
         Endpoint("images_seed", choice, [parts.form.values["seed"]], public=False),
-        **quiet,
+        **HIDDEN,
     )
     for task, button in result.send.items():
         _wire_send(parts, f"images_to_{PANELS[task].api_name}", task, button.click, choice)
     names = tuple(parts.restored)
     outputs = [parts.tabs, parts.restore.view, *parts.restored.values()]
     restore = Endpoint("images_restore", {"file": parts.restore.file}, outputs, public=False)
-    look_up(parts.restore.file.change, desk.restores(names), restore, show_progress="hidden")
+    look_up(parts.restore.file.change, desk.restores(names), restore, **HIDDEN)
     recipe = Endpoint("picture_recipe", {"file": parts.restore.file}, [parts.restore.view, parts.restore.found])
     look_up(parts.restore.file.download, desk.picture_recipe, recipe)  # for programs: an upload has no download
 
 
 def _wire_send(parts: _Parts, name: str, task: str, trigger: Any, choice: dict[str, Any]) -> None:
     outputs = [parts.tabs, parts.own[task]["image"]]
-    sent = look_up(trigger, parts.desk.sends(PANELS[task]), Endpoint(name, choice, outputs, public=False), queue=False)
+    sent = look_up(trigger, parts.desk.sends(PANELS[task]), Endpoint(name, choice, outputs, public=False), **HIDDEN)
+    sent.success(None, js=TO_THE_TOP, api_visibility="private")
     if task == inpainting.PANEL.task:
         show_under(sent.then, outputs[1])
 
 
 def _wire_gallery(parts: _Parts, place: gr.Tab) -> None:
-    keeper, shelf, quiet = gallery.Keeper(parts.atelier), parts.shelf, {"queue": False, "show_progress": "hidden"}
+    keeper, shelf = gallery.Keeper(parts.atelier), parts.shelf
     span, shown = (
         {"first": shelf.first, "most": shelf.most},
         [shelf.first, shelf.pictures, shelf.listed, shelf.chosen, shelf.view],
@@ -280,11 +283,11 @@ def _wire_gallery(parts: _Parts, place: gr.Tab) -> None:
         ("delete", press["delete"].click, keeper.delete, {**one, **span}),
         ("delete_all", press["delete_all_now"].click, keeper.delete_all, span),
     ):
-        look_up(trigger, handler, Endpoint(f"pictures_{name}", inputs, shown, public=False), **quiet)
+        look_up(trigger, handler, Endpoint(f"pictures_{name}", inputs, shown, public=False), **HIDDEN)
     choice = {"result": shelf.listed, "chosen": shelf.chosen}
     chosen = Endpoint("pictures_choose", {"result": shelf.listed}, [shelf.chosen, shelf.view], public=False)
-    look_up(shelf.pictures.select, keeper.choose, chosen, **quiet)
-    look_up(shelf.chosen.submit, keeper.pictures, Endpoint("pictures", span, [shelf.pictures, shelf.listed]), **quiet)
+    look_up(shelf.pictures.select, keeper.choose, chosen, **HIDDEN)
+    look_up(shelf.chosen.submit, keeper.pictures, Endpoint("pictures", span, [shelf.pictures, shelf.listed]), **QUIET)
     look_up(shelf.chosen.submit, keeper.picture_delete, Endpoint("picture_delete", one, [shelf.view, shelf.told]))
     ids = {"pictures": gr.Textbox("", label="pictures", visible=False)}
     look_up(press["download"].click, keeper.pictures_download, Endpoint("pictures_download", ids, [shelf.files]))
@@ -293,7 +296,7 @@ def _wire_gallery(parts: _Parts, place: gr.Tab) -> None:
         _wire_send(parts, f"pictures_to_{api_name}", task, press[api_name].click, choice)
     names, outputs = tuple(parts.restored), [parts.tabs, parts.restore.view, *parts.restored.values()]
     restore = Endpoint("pictures_restore", choice, outputs, public=False)
-    look_up(press["restore"].click, parts.desk.restores_kept(names), restore, **quiet)
+    look_up(press["restore"].click, parts.desk.restores_kept(names), restore, **HIDDEN)
     press["delete_all"].click(lambda: gr.Row(visible=True), None, shelf.sure, queue=False, api_visibility="private")
     for name in ("keep", "delete_all_now"):
         press[name].click(lambda: gr.Row(visible=False), None, shelf.sure, queue=False, api_visibility="private")

@@ -11,7 +11,7 @@ from core.catalogue import model_choices
 from core.imaging.options import WISHES
 from core.imaging.schedulers import good_for
 from core.imaging.text_to_image import TextToImageSettings
-from tabs._events import Endpoint, Visit, look_up
+from tabs._events import QUIET, Endpoint, Visit, look_up
 from tabs._form import control, controls
 from tabs._language import word
 
@@ -64,7 +64,7 @@ class Form:
             with gr.Accordion(word("text.placement"), open=False, elem_id=f"{OWN}-placement"), gr.Row():
                 self.values.update(controls(TextToImageSettings, *WISHES))
         told = Endpoint("images_scheduler", {"name": scheduler}, [scheduler], public=False)
-        look_up(scheduler.change, _good_for, told, queue=False, show_progress="hidden")
+        look_up(scheduler.change, _good_for, told, **QUIET)
 
 
 def _control(name: str, **options: Any) -> Any:

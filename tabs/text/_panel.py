@@ -11,7 +11,7 @@ import gradio as gr
 from core.atelier import Atelier
 from core.snippets import snippets_markdown
 from core.tasks.text.encoder import Lane
-from tabs._events import Endpoint, Visit, compute, look_up, write
+from tabs._events import QUIET, Endpoint, Visit, compute, look_up, write
 from tabs._form import model_control
 from tabs._language import word
 from tabs._views import notes, ran_on
@@ -108,7 +108,7 @@ def _wire(
         return stops.stop(visit) or (gr.skip(),) * len(asked.outputs)
 
     stopping = Endpoint(f"{task.api_name}_stop", {}, asked.outputs, public=False)
-    stopped = look_up(stop.click, end, stopping, queue=False, show_progress="hidden")
+    stopped = look_up(stop.click, end, stopping, **QUIET)
     stopped.then(None, cancels=[running], api_visibility="private")  # what still waits in the queue; the rest has ended
 
 

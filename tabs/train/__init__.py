@@ -9,7 +9,7 @@ import gradio as gr
 
 from core.atelier import Atelier
 from core.settings import Capability
-from tabs._events import Endpoint, compute, follow, look_up
+from tabs._events import QUIET, Endpoint, compute, follow, look_up
 from tabs._language import word
 from tabs.train._desk import TrainHandlers
 from tabs.train._form import (
@@ -22,10 +22,9 @@ from tabs.train._form import (
 )
 
 TITLE = "tab.train"
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 
-def build(atelier: Atelier, page: gr.Blocks, tab: gr.Tab) -> None:
+def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
     """Lay out form, plan and run, and wire them."""
     if not atelier.settings.allows(Capability.TRAIN):
         gr.Markdown(word("train.closed"))
@@ -50,7 +49,7 @@ def build(atelier: Atelier, page: gr.Blocks, tab: gr.Tab) -> None:
     compute(data.click, by.data, Endpoint("train_data", {**form, "row": row}, [seen.looked, seen.looked_json]))
     compute(plan.click, by.plan, Endpoint("train_plan", form, [seen.looked, seen.looked_json]))
     _wire_run(by, seen, start, form)
-    follow(page.load, by.follow, Endpoint("train_reattach", {"job": gr.State(None)}, seen.shown, public=False))
+    follow(tab.select, by.follow, Endpoint("train_reattach", {"job": gr.State(None)}, seen.shown, public=False))
     look_up(tab.select, by.runs, Endpoint("train_list", {}, [seen.runs, seen.runs_json]), **QUIET)
 
 

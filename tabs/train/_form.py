@@ -22,7 +22,7 @@ from core.training.data.samples import samples_for
 from core.training.settings import TrainSettings
 from core.training.tasks import LOW_RANK, NAMED_LAYERS, PREFIX, PROMPT, PROMPTS, QLORA, TRAIN_TASKS, find_train_task
 from core.words import say
-from tabs._events import Endpoint, Visit, look_up
+from tabs._events import QUIET, Endpoint, Visit, look_up
 from tabs._form import control
 from tabs._language import language_of, word
 
@@ -173,8 +173,7 @@ def _build(group: str, more: gr.Textbox, task: str, method: str, told: str) -> N
         triggers,
         _merge,
         Endpoint("train_merge_more", {**made, "more": more}, [more], public=False),
-        queue=False,
-        show_progress="hidden",
+        **QUIET,
     )
 
 

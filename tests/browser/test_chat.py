@@ -147,7 +147,7 @@ def until(page: Page, condition: Callable[[], bool]) -> None:
 
 def test_a_conversation_is_answered_kept_and_found_again(open_window: OpenWindow, model: str) -> None:
     """Answers stream in, with speed, code and JSON; a reload shows all of it, and another browser nothing."""
-    with open_window(leaves=True) as page, open_window() as stranger:
+    with open_window(leaves=True) as page, open_window(leaves=True) as stranger:
         come_in(page, model)
         first = answer_to(page, "Hi there")
         expect(page.locator("#chat-view .speed")).to_contain_text("per second")
@@ -365,6 +365,18 @@ def test_a_refusal_loses_nothing(open_window: OpenWindow, model: str) -> None:
         expect(titles(page)).to_have_text(["One"])
         write(page, "   ")
         expect(page.get_by_test_id("toast-body")).to_be_visible()
+
+
+def test_a_refused_name_is_a_dialog(open_window: OpenWindow, model: str) -> None:
+    """A conversation without a name is refused in words, and keeps the name it had."""
+    with open_window() as page:
+        come_in(page, model)
+        answer_to(page, "One")
+        page.locator("#chat-this button").first.click()
+        page.locator("#chat-title").locator("textarea, input").first.fill("  ")
+        page.locator("#chat-rename").click()
+        expect_dialog(page, str(say("error.title_empty")))
+        expect(titles(page)).to_have_text(["One"])
 
 
 def test_a_question_without_an_answer_can_be_asked_again(open_window: OpenWindow, server: FakeChatServer) -> None:

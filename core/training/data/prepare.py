@@ -21,7 +21,6 @@ from core.training.data.rules import ModelReader, Ruled, fit_tokenizer, rules_fo
 from core.training.data.store import TRAIN, VALIDATION, keep, kept, rows_file, tokens_file
 from core.training.data.watch import Watch
 from core.training.settings import TrainSettings
-from core.training.tasks import PROMPTS
 from core.words import Sentence, say
 
 AT_ONCE = 200
@@ -53,12 +52,7 @@ class _Bench:
 
     @property
     def packs(self) -> bool:
-        """Tell whether texts share rows; vectors learnt in front of a row would let its texts see each other."""
-        return self.asked_to_pack and self.settings.method not in PROMPTS
-
-    @property
-    def asked_to_pack(self) -> bool:
-        """Tell whether texts shall share rows."""
+        """Tell whether texts share rows; settings refuse it where vectors are learnt in front of a row."""
         return self.settings.packing == "on" and self.ruled.shape in PACKED
 
 
@@ -108,7 +102,7 @@ def _described(bench: _Bench, splits: Splits, train: Any, validation: Any) -> Pr
         columns=splits.columns,
         chat_template=rules.template,
         packed=bench.packs,
-        notes=(*splits.notes, *bench.ruled.notes, *_notes(counts, rules.max_length), *_unpacked(bench)),
+        notes=(*splits.notes, *bench.ruled.notes, *_notes(counts, rules.max_length)),
     )
 
 
@@ -132,11 +126,6 @@ def _notes(counts: Counts, max_length: int) -> tuple[Sentence, ...]:
     cut = (say("say.data_truncated", count=counts.truncated, rows=rows, max_length=max_length),)
     dropped = (say("say.data_dropped", count=counts.dropped, rows=rows, max_length=max_length),)
     return (*(cut if counts.truncated else ()), *(dropped if counts.dropped else ()))
-
-
-def _unpacked(bench: _Bench) -> tuple[Sentence, ...]:
-    alone = bench.asked_to_pack and not bench.packs
-    return (say("say.data_not_packed", method=bench.settings.method),) if alone else ()
 
 
 def _tokens(rows: Sequence[Row], half: str, bench: _Bench) -> Any:

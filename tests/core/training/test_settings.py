@@ -29,6 +29,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"max_length": 64, "doc_stride": 64}, "error.train_doc_stride"),
     ({"method": "full", "use_dora": True}, "error.train_other_method"),
     ({"method": "ia3", "r": 8}, "error.train_other_method"),
+    ({"method": "prompt-tuning", "packing": "on"}, "error.train_other_method"),
+    ({"method": "prefix-tuning", "packing": "on"}, "error.train_other_method"),
     ({"method": "adalora", "init_r": 4, "target_r": 8}, "error.train_adalora_ranks"),
     ({"packing": "on"}, "error.train_other_task"),
     ({"task": "text-generation", "label_smoothing_factor": 0.1}, "error.train_other_task"),

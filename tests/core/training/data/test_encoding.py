@@ -189,16 +189,6 @@ def test_packed_texts_are_blind_to_each_other(bytewise: Any, llama_folder: Path,
     assert len(_prepared(settings, bytewise, tmp_path / "off").train) == 6
 
 
-def test_learnt_vectors_in_front_are_not_packed(bytewise: Any, over: Write, tmp_path: Path) -> None:
-    """Prefix and prompt tuning put a mask of their own before the text, which would let packed texts see each other."""
-    rows = [{"text": "film"}] * 3
-    settings = over("text-generation", rows, packing="on", method="prompt-tuning", validation_fraction=0)
-    found = _prepared(settings, bytewise, tmp_path / "data")
-    assert not found.packed
-    assert len(found.train) == 3
-    assert "prompt-tuning" in str(found.notes[-1])
-
-
 def test_hidden_words_are_drawn_once_for_evaluation(words: Any, over: Write, tmp_path: Path) -> None:
     """Evaluation hides the same words each time, training other ones; special tokens are never hidden."""
     rows = [{"text": f"the film was good and the plot was bad {number}"} for number in range(40)]
