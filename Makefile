@@ -31,7 +31,7 @@ run: setup
 	$(VENV_PYTHON) app.py $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
 test: $(VENV)/.installed-dev
-	$(VENV_PYTHON) -m pytest $(ARGS)
+	$(VENV_PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(VENV_PYTHON) -m ruff check .

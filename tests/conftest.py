@@ -62,6 +62,8 @@ def pytest_configure() -> None:
     for name in FORGOTTEN:
         os.environ.pop(name, None)
     os.environ.update(KEPT)
+    if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+        os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // workers, 1)))
     sys.addaudithook(_refuse_other_hosts)
 
 
