@@ -526,6 +526,14 @@ def test_old_task_names_are_understood(
     assert column in Path(files[0]).read_text(encoding="utf-8-sig").splitlines()[0]
 
 
+def test_a_batch_that_fails_is_an_error(client: Client, models: dict[str, str], table: Path) -> None:
+    """A program whose batch fails is told so, as of any refusal; asking for that job again shows what there is."""
+    asked = {"task": "question-answering", "question": "good " * 190, "model": models["question-answering"]}
+    told = refusal(client, handle_file(table), **asked, api_name="/text_batch")
+    assert told.startswith(beginning("error.batch_nothing_answered"))
+    assert client.predict("", api_name="/text_batch_job")[1]
+
+
 def test_a_missing_column_is_refused_with_those_there_are(client: Client, table: Path) -> None:
     """A column that the file lacks is refused at once, naming the columns."""
     expected = say("error.no_such_column", column="opinion", columns="id, review")

@@ -13,6 +13,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any, Final
 
+from core.errors import AtelierError
 from core.events import Progress
 from core.jobs.attempts import can_resume
 from core.jobs.events import Event
@@ -52,6 +53,11 @@ class JobView:
     resumable: bool = False
     """`Jobs.resume` would go on with it."""
     attempt: int = 1
+
+    def raise_failure(self) -> None:
+        """Raise what the job has failed with, as AtelierError: who started it is told as of any refusal."""
+        if self.state is State.FAILED and self.error:
+            raise AtelierError(self.error.key, **self.error.values)
 
 
 @dataclass(frozen=True)

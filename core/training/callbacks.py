@@ -61,6 +61,7 @@ class EventListener:
         """Write to `job`; `rows` is the number of training rows (sequences), for samples per second."""
         self._job, self._rows = job, rows
         self._began = self._since = self._told = 0.0
+        self._phase = ""
         self._first_step = 0
         self._busy = self._logged_busy = 0.0
         self._logged_epoch, self._logged_tokens = 0.0, 0
@@ -127,7 +128,7 @@ class EventListener:
 
     def _tell(self, phase: str, done: int, total: int, *, urgent: bool = False) -> None:
         clock = time.perf_counter()
-        if not urgent and clock - self._told < TELL_SECONDS:
+        if not urgent and phase == self._phase and clock - self._told < TELL_SECONDS:
             return
         self._told = clock
         self._job.report(Progress(phase, done, total, self._seconds_for(done) if phase == "train" else 0.0))

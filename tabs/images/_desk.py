@@ -39,7 +39,9 @@ class Desk:
         """Return the handler of one panel: start a job, and follow it."""
 
         def handler(visit: Visit, **values: Any) -> Shown:
-            yield from watch(self.atelier, visit, self._start(visit, panel, panel.ask(values)))
+            job = self._start(visit, panel, panel.ask(values))
+            yield from watch(self.atelier, visit, job)
+            self.atelier.pictures.view(job, owner_of(self.atelier, visit)).raise_failure()
 
         handler.__name__, handler.__doc__ = panel.api_name, panel.describe
         return handler

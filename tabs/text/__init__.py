@@ -38,7 +38,7 @@ PANELS = (
 )
 
 
-def build(atelier: Atelier, page: gr.Blocks, _: gr.Tab) -> None:
+def build(atelier: Atelier, _: gr.Blocks, __: gr.Tab) -> None:
     """Lay out one panel a task, and under them how the models shall run."""
     with gr.Accordion(word("text.placement"), open=False, render=False) as placement, gr.Row():
         wishes = {name: control(ModelOptions, name) for name in WISHES}
@@ -46,6 +46,6 @@ def build(atelier: Atelier, page: gr.Blocks, _: gr.Tab) -> None:
         for panel in PANELS:
             with gr.Tab(word(panel.TITLE), id=panel.TITLE):
                 panel.build(atelier, wishes)
-        with gr.Tab(word(batch.TITLE), id=batch.TITLE):
-            batch.build(atelier, wishes, page)
+        with gr.Tab(word(batch.TITLE), id=batch.TITLE) as opened:
+            batch.build(atelier, wishes, opened)
     placement.render()

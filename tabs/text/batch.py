@@ -32,8 +32,8 @@ LABELS = {"max_new_tokens": "field.max_new_tokens_row"}
 SAMPLE = PROJECT / "assets" / "samples" / "reviews.csv"
 
 
-def build(atelier: Atelier, wishes: dict[str, Any], page: gr.Blocks) -> None:
-    """Lay out the panel and wire `/text_batch`, its stop, and the way back to a job after a reload."""
+def build(atelier: Atelier, wishes: dict[str, Any], tab: gr.Tab) -> None:
+    """Lay out the panel and wire `/text_batch`, its stop, and the way back to a job where the panel is opened again."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             inputs = _inputs()
@@ -50,8 +50,8 @@ def build(atelier: Atelier, wishes: dict[str, Any], page: gr.Blocks) -> None:
     follow(run.click, by.text_batch, Endpoint(API_NAME, {**inputs, **wishes}, outputs), trigger_mode="always_last")
     shown = follow(again.click, by.text_batch_job, Endpoint("text_batch_job", {"job": job}, outputs))
     reattach = Endpoint("text_batch_reattach", {"job": gr.State(None)}, outputs, public=False)
-    loaded = follow(page.load, by.text_batch_job, reattach)
-    run.click(None, cancels=[shown, loaded], api_visibility="private")  # who begins anew no longer looks at what was
+    opened = follow(tab.select, by.text_batch_job, reattach)
+    run.click(None, cancels=[shown, opened], api_visibility="private")  # who begins anew no longer looks at what was
     look_up(stop.click, by.text_batch_stop, Endpoint("text_batch_stop", {"job": job}, [stopped]))
     _wire_form(atelier, inputs)
 
@@ -80,6 +80,7 @@ class _Handlers:
             once_key=repr(settings),
         )
         yield from watch(self.atelier, visit, job)
+        self.atelier.jobs.view(job, owner=owner_of(self.atelier, visit)).raise_failure()
 
     def text_batch_job(self, visit: Visit, job: str | None) -> Generator[Shown | None]:
         """Follow a batch by its id, or your latest one, from any browser: its progress and then its result."""

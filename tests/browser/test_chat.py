@@ -183,7 +183,7 @@ def test_stop_keeps_what_was_written(open_window: OpenWindow, long_model: str, s
         expect(page.locator("#chat-view .provenance")).to_contain_text(long_model)
         page.reload()
         open_tab(page, "tab.chat")
-        expect(said(page, "bot").last).to_have_text(text)
+        expect(said(page, "bot").last).to_have_text(text, use_inner_text=True)
         come_in(page, long_model, 5)
         answer_to(page, "Go on")
         expect(said(page, "bot")).to_have_count(2)

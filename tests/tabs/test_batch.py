@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.atelier import Atelier, open_atelier
-from core.errors import BadFile
+from core.errors import AtelierError, BadFile
 from core.settings import Settings
 from core.tables import HEAD_BYTES
 from core.tasks.text.row_tasks import ASKED_BY
@@ -46,9 +46,12 @@ def test_a_wrong_column_starts_no_job(atelier: Atelier, upload: str) -> None:
 
 @pytest.mark.parametrize("column", ["", "note"])
 def test_the_rest_is_read_by_the_job(atelier: Atelier, upload: str, column: str) -> None:
-    """Damage further down starts a job, which ends with the sentence."""
-    shown = [one for one in _Handlers(atelier).text_batch(Visit(), upload, column=column) if one is not None]
-    assert str(say("error.damaged_file", file="t.csv", kind="CSV")) in shown[-1][0]
+    """Damage further down starts a job, which ends with the sentence: on the page, and as a refusal."""
+    damaged = say("error.damaged_file", file="t.csv", kind="CSV")
+    with pytest.raises(AtelierError) as refusal:
+        list(_Handlers(atelier).text_batch(Visit(), upload, column=column))
+    assert refusal.value.sentence == damaged
+    assert str(damaged) in next(_Handlers(atelier).text_batch_job(Visit(), ""))[0]
     assert [view.state.value for view in atelier.jobs.list()] == ["failed"]
 
 

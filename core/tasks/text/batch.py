@@ -39,8 +39,6 @@ from core.tasks.text.options import ModelOptions
 from core.tasks.text.row_tasks import ROW_TASKS
 
 KIND = "text_batch"
-ROWS_AT_ONCE = 256
-"""Rows tokenised, sorted by length and written together; a stop waits for one forward pass of these, not for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +101,9 @@ def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -
     spec = settings.spec(registry, settings.task)
     lane = Lane(background=True, exact=settings.dtype != "auto", cancel=job.cancel, report=job.report)
     try:
-        with borrow(registry, spec, _longest(texts), lane, max(settings.num_beams, 1)) as model:
-            ROW_TASKS[settings.task].check(settings.row_settings(), model)
+        task = ROW_TASKS[settings.task]
+        with borrow(registry, spec, _longest(texts, task.together), lane, max(settings.num_beams, 1)) as model:
+            task.check(settings.row_settings(), model)
             worker = _Worker(job, settings, column, registry, model, lane)
             _work_through(job, worker, table, texts)
     finally:
@@ -112,9 +111,9 @@ def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -
     _refuse_nothing_answered(read_rows(job.result_folder))
 
 
-def _longest(texts: Sequence[Any]) -> list[str]:
-    """Return the longest texts, as many as may be computed together."""
-    return heapq.nlargest(ROWS_AT_ONCE, (str(cell) for cell in texts if not _is_blank(cell)), key=len)
+def _longest(texts: Sequence[Any], count: int) -> list[str]:
+    """Return the `count` longest texts, as many as are computed together."""
+    return heapq.nlargest(count, (str(cell) for cell in texts if not _is_blank(cell)), key=len)
 
 
 def _refuse_nothing_answered(rows: Sequence[Row]) -> None:
@@ -127,7 +126,7 @@ def _work_through(job: JobHandle, worker: _Worker, table: Table, texts: Sequence
     started = time.perf_counter()
     counts: Counter[str] = Counter()
     with (job.result_folder / ROWS_FILE).open("a", encoding="utf-8") as file:
-        together = min(ROWS_AT_ONCE, ROW_TASKS[worker.settings.task].together)
+        together = ROW_TASKS[worker.settings.task].together
         for start in range(0, len(texts), together):
             job.cancel.check()
             places = range(start, min(start + together, len(texts)))

@@ -26,7 +26,7 @@ from core.tasks.text.encoder import (
     tokenize,
     with_notes,
 )
-from core.tasks.text.masks import GENERIC, part_with_masks, with_mask_token
+from core.tasks.text.masks import GENERIC, after_space, part_with_masks, with_mask_token
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.targets import target_tokens
 from core.words import Sentence, say
@@ -158,11 +158,16 @@ def _by_targets(
     model: LoadedModel, settings: FillMaskSettings, texts: Sequence[str], places: Sequence[int]
 ) -> dict[tuple[int, ...], list[int]]:
     """Return which of the texts choose from the same tokens: a word may be another one behind a space."""
+    mask = _mask_token(model)
+    marked = {place: with_mask_token(texts[place], mask) for place in places}
+    alike: dict[bool, list[int]] = {}
+    for place, text in marked.items():
+        alike.setdefault(after_space(text, mask), []).append(place)
     groups: dict[tuple[int, ...], list[int]] = {}
-    for place in places:
-        text = with_mask_token(texts[place], _mask_token(model))
-        targets = target_tokens(model, settings.target_list, text)[0] if settings.target_list else ()
-        groups.setdefault(targets, []).append(place)
+    for members in alike.values():
+        words = settings.target_list
+        targets = target_tokens(model, words, marked[members[0]])[0] if words else ()
+        groups.setdefault(targets, []).extend(members)
     return groups
 
 

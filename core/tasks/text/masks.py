@@ -47,7 +47,7 @@ def tokens_of_words(words: Sequence[str], text: str, tokenizer: Any, encode: Cal
     beginning; elsewhere this is the transformers pipeline's choice: the entry of that very spelling, else the word's
     beginning. A word of which the vocabulary knows nothing is left out.
     """
-    space = " " if re.search(rf"\s{re.escape(tokenizer.mask_token)}", text) else ""
+    space = " " if after_space(text, tokenizer.mask_token) else ""
     found: dict[str, int] = {}
     for word in words:
         ids = encode([space + word], add_special_tokens=False)["input_ids"][0]
@@ -57,6 +57,11 @@ def tokens_of_words(words: Sequence[str], text: str, tokenizer: Any, encode: Cal
         heard = [one for one in ids if one != tokenizer.unk_token_id and tokenizer.decode([one]).strip()]
         found |= {word: heard[0]} if heard else {}
     return found
+
+
+def after_space(text: str, mask_token: str) -> bool:
+    """Tell whether a gap of `text` stands behind a space."""
+    return re.search(rf"\s{re.escape(mask_token)}", text) is not None
 
 
 def _whole_words(text: str, start: int, end: int, mask_token: str) -> str:

@@ -25,7 +25,8 @@ UNUSED = "-"
 """The settings of a task want a text; the texts of the rows are passed beside them."""
 DECIMALS = 6
 """Digits kept of a number in a vector: float32 has no more, and a file of vectors is large enough."""
-
+TOGETHER = 256
+"""Rows tokenised, sorted by length and computed together."""
 WRITTEN = 32
 """Rows that are written together at most, so that the first of a table are seen within a minute or so."""
 
@@ -59,8 +60,8 @@ class RowTask:
     categories: Callable[[Any], Sequence[str]]
     longest: Callable[[LoadedModel], int] = lambda model: model.max_length
     """Tokens that it reads of a text, or of each sentence, at most."""
-    together: int = 256
-    """Rows worked on between two reports; what is written token by token is told of sooner."""
+    together: int = TOGETHER
+    """Rows worked on between two reports, and heard stops; what is written token by token is told of sooner."""
     check: Callable[[Any, LoadedModel], None] = lambda _, __: None
     """(settings of a row, model) → nothing; raises in words what would fail every row."""
 

@@ -157,10 +157,10 @@ def test_numbers_and_missing_cells_are_read_as_people_mean_them(
     assert [row["status"] for row in done(job)] == ["ok", "blank", "blank", "ok", "blank"]
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
-    """Replace what text classification does with a row."""
+def scripted(monkeypatch: pytest.MonkeyPatch, run: Any, together: int = 256) -> None:
+    """Replace what text classification does with rows, `together` at once."""
     known = ROW_TASKS["text-classification"]
-    task = replace(known, answer=run)
+    task = replace(known, answer=run, together=together)
     monkeypatch.setattr(batch, "ROW_TASKS", {**ROW_TASKS, "text-classification": task})
 
 
@@ -243,8 +243,7 @@ def test_what_fails_every_row_fails_the_job(
             raise problem
         return [[{"label": text, "score": 1.0}] for text in texts]
 
-    scripted(monkeypatch, run)
-    monkeypatch.setattr(batch, "ROWS_AT_ONCE", 5)
+    scripted(monkeypatch, run, together=5)
     settings = TextBatchSettings(file=table(tmp_path, [f"t{n}" for n in range(10)]), column="text", model=sentiment)
     with pytest.raises(type(problem)) as caught:
         run_batch(job, settings, registry)
@@ -291,8 +290,7 @@ def test_a_stop_keeps_what_is_done(
             job.cancel.cancel()
         return [[{"label": text, "score": 1.0}] for text in texts]
 
-    scripted(monkeypatch, run)
-    monkeypatch.setattr(batch, "ROWS_AT_ONCE", 10)
+    scripted(monkeypatch, run, together=10)
     settings = TextBatchSettings(
         file=table(tmp_path, [f"t{place}" for place in range(50)]), column="text", model=sentiment
     )
@@ -329,8 +327,7 @@ class Registry:
         return nullcontext(Model())
 known = batch.ROW_TASKS["text-classification"]
 answer = lambda texts, *_: [[{"label": text, "score": 1.0}] for text in texts]
-batch.ROW_TASKS = {"text-classification": dataclasses.replace(known, answer=answer)}
-batch.ROWS_AT_ONCE = 10
+batch.ROW_TASKS = {"text-classification": dataclasses.replace(known, answer=answer, together=10)}
 batch.run_batch(Job(), batch.TextBatchSettings(file=sys.argv[3], column="text"), Registry())
 """
 
