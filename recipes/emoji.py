@@ -119,10 +119,10 @@ FULL = Plan(
     denoiser=DenoiserShape(),
     teach_text=Schedule(steps=1500, batch_size=192, learning_rate=1e-3, seed=13),
     teach_autoencoder=Schedule(
-        steps=6000, batch_size=16, learning_rate=1e-3, average_decay=0.998, weight_decay=0.0, seed=14
+        steps=3000, batch_size=16, learning_rate=1e-3, average_decay=0.998, weight_decay=0.0, seed=14
     ),
     teach_denoiser=Schedule(
-        steps=20_000, batch_size=64, learning_rate=1e-3, warmup_steps=500, average_decay=0.9995, seed=15
+        steps=14_000, batch_size=64, learning_rate=1e-3, warmup_steps=500, average_decay=0.9995, seed=15
     ),
     teach_classifier=Schedule(
         steps=2500, batch_size=64, learning_rate=2e-3, average_decay=0.99, weight_decay=0.02, seed=16
