@@ -130,3 +130,15 @@ def test_fill_mask_among_words(registry: Registry) -> None:
     needs("fill-mask")
     answer = fill_masks(FillMaskSettings(text="The bird can [MASK] in the sky.", targets="fly, cook, book"), registry)
     assert answer.result[0]["token_str"] == "fly"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("이 영화는 정말 지루했다", True), ("这部电影很好看", True), ("Un café très agréable", False), ("12 + 3", False)],
+)
+def test_a_script_that_was_never_taught_is_told(registry: Registry, text: str, told: bool) -> None:
+    """What is written in no Latin letters is answered with a note that the starter knows English alone."""
+    found = classify_text(TextClassificationSettings(text=text), registry)
+    assert [note.key for note in found.notes] == (["say.taught_english"] if told else [])
+    asked = answer_question(QuestionAnsweringSettings(question=text, context=text), registry)
+    assert bool(asked.notes) == told

@@ -24,6 +24,7 @@ from core.tasks.text.chat_elsewhere import ask_elsewhere, speed
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
 from core.tasks.text.sampling import GenerationOptions, unused
+from core.tasks.text.taught import script_notes
 from core.tasks.text.writing import tokens_per_second, write
 from core.words import Sentence
 
@@ -117,7 +118,7 @@ def _here(settings: ChatSettings, spec: ModelSpec, registry: Registry, lane: Lan
         prompt = prompt_of(settings.messages, settings.max_new_tokens, model)
         written = write(_request(settings, prompt, lane), registry, model, _teller(prompt, told), keep=True)
         provenance = model.provenance(time.perf_counter() - started, settings.seed if settings.do_sample else None)
-        notes = (*prompt.notes, *unused(settings))
+        notes = (*prompt.notes, *unused(settings), *script_notes(model, settings.messages[-1].content))
         return Reply(
             messages=settings.messages,
             text=prompt.clean(_decoded(model, written)),

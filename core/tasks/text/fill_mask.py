@@ -29,6 +29,7 @@ from core.tasks.text.encoder import (
 from core.tasks.text.masks import GENERIC, after_space, part_with_masks, with_mask_token
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.targets import target_tokens
+from core.tasks.text.taught import script_notes
 from core.words import Sentence, say
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def fill_masks(settings: FillMaskSettings, registry: Registry, lane: Lane = INTE
         reading = _reading(model, encoded, _Best(GUESSES, targets), ask) if len(masks) > 1 else ()
         if encoded.length > model.max_length:
             notes = (say("say.text_around_masks", read=len(encoded.ids), length=encoded.length), *notes)
+        notes = (*notes, *script_notes(model, text.replace(_mask_token(model), "")))
         provenance = with_notes(model.provenance(time.perf_counter() - started), notes)
         names = tuple(model.tokenizer.convert_ids_to_tokens(list(targets)))
         return FilledMasks(text, _mask_token(model), masks, reading, names, provenance, notes)

@@ -22,9 +22,11 @@ from core.models.loading import LoadedModel
 from core.models.registry import Registry
 from core.provenance import Provenance
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, forward, read_span_logits, tokenize
+from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, forward, read_span_logits, tokenize, with_notes
 from core.tasks.text.options import ModelOptions
+from core.tasks.text.taught import script_notes
 from core.tasks.text.windows import Cut, Window, windows
+from core.words import Sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,6 +94,7 @@ class QuestionAnswering:
     answers: tuple[Answer, ...]
     top_k: int
     provenance: Provenance
+    notes: tuple[Sentence, ...] = ()
 
     @property
     def result(self) -> dict[str, Any] | list[dict[str, Any]]:
@@ -107,8 +110,9 @@ def answer_question(
     pairs = [(settings.question, settings.context)]
     with borrow(registry, settings.spec(registry, TASK), [f"{settings.question} {settings.context}"], lane) as model:
         answers = _answers(pairs, settings, registry, model, lane)[0]
+        notes = script_notes(model, settings.question, settings.context)
         provenance = model.provenance(time.perf_counter() - started)
-    return QuestionAnswering(answers, settings.top_k, provenance)
+    return QuestionAnswering(answers, settings.top_k, with_notes(provenance, notes), notes)
 
 
 def answer_questions(

@@ -20,6 +20,7 @@ from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder, cosines, embed, unit_length
 from core.tasks.text.sentences import Span, split_sentences
 from core.tasks.text.seq2seq import WritingOptions, own_beams, own_length, writing_options
+from core.tasks.text.taught import script_notes
 from core.words import Sentence, say
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ def summarize(
     started = time.perf_counter()
     with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
         (made,) = _shortened([settings.text], settings, registry, model, lane, told)
+        notes = (*made.notes, *script_notes(model, settings.text))
         provenance = model.provenance(time.perf_counter() - started)
-    return Summary(made.text, made.picked, with_notes(provenance, made.notes), made.notes, made.parts)
+    return Summary(made.text, made.picked, with_notes(provenance, notes), notes, made.parts)
 
 
 def summarize_texts(

@@ -15,6 +15,7 @@ from core.settings import LIMITS
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, cut_note, encode, forward, read_logits, with_notes
 from core.tasks.text.label_score import LabelScore
 from core.tasks.text.options import ModelOptions
+from core.tasks.text.taught import script_notes
 from core.words import Sentence
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def classify_text(
         encoded = encode(model, [settings.text])
         scores = _scores(registry, model, encoded, settings, lane)[0]
         note = cut_note(model, encoded)
+        notes = (*((note,) if note else ()), *script_notes(model, settings.text))
         provenance = model.provenance(time.perf_counter() - started)
-    notes = (note,) if note else ()
     return TextClassification(scores, with_notes(provenance, notes), notes)
 
 

@@ -19,6 +19,7 @@ from core.settings import LIMITS
 from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
 from core.tasks.text.sampling import GenerationOptions, unused
+from core.tasks.text.taught import script_notes
 from core.tasks.text.writing import UNFINISHED, Told, tokens_per_second, write, write_many
 from core.words import Sentence, say
 
@@ -113,7 +114,7 @@ def generate_text(
     seed = drawn(settings.seed)
     with borrow(registry, settings.spec(registry, TASK), [settings.prompt], lane, settings.num_beams) as model:
         ids, cut = _prompt(settings.prompt, settings, model)
-        notes = (*cut, *unused(settings))
+        notes = (*cut, *unused(settings), *script_notes(model, settings.prompt))
         cancel = lane.cancel or CancelToken()
         request = Request(ids, settings, seed, cancel, candidates=settings.candidates, report=lane.report)
         written = write(request, registry, model, told, keep=True)

@@ -15,6 +15,7 @@ from core.provenance import Provenance
 from core.settings import LIMITS
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, forward, read_token_logits, with_notes
 from core.tasks.text.options import ModelOptions
+from core.tasks.text.taught import script_notes
 from core.tasks.text.windows import Cut, Window, windows
 from core.words import Sentence, say
 
@@ -90,7 +91,7 @@ def classify_tokens(
     started = time.perf_counter()
     with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
         entities = _entities([settings.text], settings, registry, model, lane)[0]
-        notes = tuple(_notes(model, settings.aggregation_strategy))
+        notes = (*_notes(model, settings.aggregation_strategy), *script_notes(model, settings.text))
         provenance = model.provenance(time.perf_counter() - started)
     return TokenClassification(settings.text, entities, with_notes(provenance, notes), notes)
 

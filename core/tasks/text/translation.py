@@ -29,6 +29,7 @@ from core.tasks.text.seq2seq import (
     write_texts,
     writing_options,
 )
+from core.tasks.text.taught import script_notes
 from core.words import Sentence, say
 
 TASK = "translation"
@@ -128,7 +129,7 @@ def translate(
         except Cancelled:
             if not original.written:
                 raise
-        notes = (*desk.direction.notes, *_notes(original, desk))
+        notes = (*desk.direction.notes, *_notes(original, desk), *script_notes(model, settings.text))
         provenance = model.provenance(time.perf_counter() - started)
     return Translation(original.translated, original.pairs, desk.direction, with_notes(provenance, notes), notes)
 

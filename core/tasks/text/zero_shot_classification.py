@@ -28,6 +28,7 @@ from core.tasks.text.encoder import (
 )
 from core.tasks.text.label_score import LabelScore
 from core.tasks.text.options import ModelOptions
+from core.tasks.text.taught import script_notes
 from core.words import Sentence
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ def classify_zero_shot(
         encoded = _encode(model, [settings.text], settings.hypotheses)
         scores = _scores(registry, model, encoded, settings, lane)[0]
         note = cut_note(model, encoded)
+        notes = (*((note,) if note else ()), *script_notes(model, settings.text, *settings.hypotheses))
         provenance = model.provenance(time.perf_counter() - started)
-    notes = (note,) if note else ()
     return ZeroShotClassification(settings.text, scores, with_notes(provenance, notes), notes)
 
 
