@@ -81,12 +81,12 @@ class Material:
 
         return np.array([_counted(*pair) for pair in zip(self.answers, self.references, strict=True)], float)
 
-    @cached_property
-    def squad(self) -> np.ndarray[Any, Any]:
-        """(rows, 2): exact match and F1 of each answer, as SQuAD's scripts count them, 0 to 1."""
+    def squad(self, *, second: bool) -> np.ndarray[Any, Any]:
+        """(rows, 2): exact match and F1 of each answer, 0 to 1, as SQuAD's first or `second` script counts them."""
         import numpy as np
 
-        return np.array([_squad(*pair) for pair in zip(self.answers, self.references, strict=True)], float)
+        count = _second if second else _first
+        return np.array([count(*pair) for pair in zip(self.answers, self.references, strict=True)], float)
 
     @cached_property
     def rouge(self) -> Scores:
@@ -114,8 +114,14 @@ def _counted(predicted: Sequence[str], expected: Sequence[str]) -> tuple[int, in
     return len(found & wanted), len(found), len(wanted), right, len(expected)
 
 
-def _squad(prediction: str, answers: Sequence[str]) -> tuple[float, float]:
-    """Return exact match and F1 of the answer that fits best; where none says anything, silence is right."""
+def _first(prediction: str, answers: Sequence[str]) -> tuple[float, float]:
+    """Return exact match and F1 of the answer that fits best."""
+    exact = max(normalized(prediction) == normalized(answer) for answer in answers)
+    return float(exact), max(token_f1(prediction, answer) for answer in answers)
+
+
+def _second(prediction: str, answers: Sequence[str]) -> tuple[float, float]:
+    """Return the same where answers that say nothing do not count; where none says anything, silence is right."""
     worth = [answer for answer in answers if normalized(answer)] or [""]
     exact = [float(normalized(prediction) == normalized(answer)) for answer in worth]
     overlap = [

@@ -57,7 +57,7 @@ def _right(material: Material) -> Any:
 def _overlap(material: Material) -> Any:
     """Return the F1 of each row's entities, or of its answer; a row with no entity where there is none is right."""
     if material.shape != WORDS:
-        return material.squad[:, 1]
+        return material.squad(second=material.without_answer)[:, 1]
     right, found, wanted, _, _ = material.entities.T
     return divided(2 * right, found + wanted, 1.0)
 

@@ -30,7 +30,7 @@ def squad(name: str, material: Material) -> Measured:
     ]
     metric = "squad_v2" if both else "squad"
     found = load(metric).compute(predictions=predictions, references=references)
-    exact, overlap = (mean_tally(column, 100.0) for column in material.squad.T)
+    exact, overlap = (mean_tally(column, 100.0) for column in material.squad(second=both).T)
     return measured_by(metric, found, {"f1": overlap, "exact" if both else "exact_match": exact}, ("f1",))
 
 
