@@ -65,6 +65,8 @@ class Bench:
     """The answers of all models, a folder for each key."""
     cancel: CancelToken
     meter: Meter
+    check: Callable[[Answerer], object] = lambda _: None
+    """Told who will answer; raises in words what makes all answers useless, before any is asked for."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,9 @@ def _ask_here(spec: ModelSpec, settings: EvaluateSettings, data: EvaluationData,
     longest = longest_texts(data, asker.together)
     with borrow(bench.registry, spec, longest, lane, asker.beams) as model:
         asker.check(model)
-        task.kept.tell(_answerer(model, lane, data.shape))
+        answerer = _answerer(model, lane, data.shape)
+        bench.check(answerer)
+        task.kept.tell(answerer)
         _ask_in_parts(asker, Here(bench.registry, model, lane), data, task)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import AtelierError, BadFile, WrongTask
+from core.errors import AtelierError, BadFile, InvalidInput, UnknownName, WrongTask
 from core.evaluation.answering import spec_for
 from core.evaluation.data import refuse_other_task
 from core.evaluation.evaluator import KIND, Stage, run_evaluation
-from core.evaluation.record import read_evaluation, read_rows
+from core.evaluation.judging import Scored, compare_scored, score
+from core.evaluation.record import comparison_as_json, read_evaluation, read_rows
+from core.evaluation.row_table import material_of
 from core.evaluation.settings import EvaluateSettings, require_data
 from core.evaluation.tasks import EVALUATION_TASKS
 from core.training.compare import name_of_base
@@ -76,6 +79,31 @@ class EvaluationDesk:
     def rows(self, id: str, owner: Owner = None) -> list[dict[str, Any]]:  # noqa: A002
         """Return the lines of rows.parquet of a job that has ended well; raises UnknownName and BadFile."""
         return read_rows(self.jobs.result_folder(id, owner))
+
+    def compare(self, pair: Sequence[tuple[str, str]], owner: Owner = None) -> dict[str, Any]:
+        """Compare two models, each told as (job's id, name in that evaluation), on the rows of both evaluations.
+
+        Returns what evaluation.json tells of two models of one evaluation. Raises UnknownName for jobs and models that
+        are not there, BadFile before there are rows, and InvalidInput for other data, or no row in common.
+        """
+        parts = [self._part(job, model, owner) for job, model in pair]
+        (first, told), (second, other) = parts
+        if (told["task"], told["data"]["hash"]) != (other["task"], other["data"]["hash"]):
+            raise InvalidInput("error.evaluate_other_data", first=first.model, second=second.model)
+        settings = told["settings"]
+        found = compare_scored(first, second, told["data"]["rows"], settings["draws"], settings["seed"])
+        if found is None:
+            raise InvalidInput("error.evaluate_nothing_common", first=first.model, second=second.model)
+        return comparison_as_json(found)
+
+    def _part(self, id: str, model: str, owner: Owner) -> tuple[Scored, dict[str, Any]]:  # noqa: A002
+        told = self.read(id, owner)
+        names = [one["name"] for one in told["models"]]
+        if model not in names:
+            raise UnknownName("error.evaluate_no_such_model", model=model, names=", ".join(names))
+        metrics = [one["name"] for one in told["models"][names.index(model)]["metrics"]]
+        material, places = material_of(self.rows(id, owner), model, told["task"], told["data"]["shape"])
+        return score(model, replace(material, registry=self.registry), tuple(places), metrics), told
 
     def _require_a_model(self, settings: EvaluateSettings) -> None:
         """Refuse at once where not one of the names can be had; of several, the job tells about those that cannot."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from core.errors import AtelierError, Cancelled, WrongTask
 from core.evaluation.answering import Bench, Meter, answer_all, as_told, spec_for
 from core.evaluation.charts import charts_of
-from core.evaluation.comparison import Comparison, compare
+from core.evaluation.comparison import Comparison
 from core.evaluation.data import EvaluationData, read_data
-from core.evaluation.judging import Judged, judge, reader_for, side_of
+from core.evaluation.judging import Judged, compare_scored, judge, reader_for
 from core.evaluation.material import Material
-from core.evaluation.predictions import sweep
+from core.evaluation.predictions import Answerer, sweep
+from core.evaluation.reading import Reader
 from core.evaluation.record import EvaluationRecord, ModelRecord, write_evaluation, write_rows
 from core.evaluation.row_table import rows_of
 from core.evaluation.settings import EvaluateSettings
@@ -117,7 +118,8 @@ class _Evaluation:
         self.job.report(Progress("evaluate", 0, 1))
         for first, second in combinations(self.judged, 2):
             self.job.cancel.check()
-            compared = self._compared(first, second)
+            rows, draws, seed = len(self.data.rows), self.settings.draws, self.settings.seed
+            compared = compare_scored(first, second, rows, draws, seed)
             self.comparisons.extend([compared] if compared else [])
         write_rows(*rows_of(self.data, self.judged), self.job.result_folder)
         self.write()
@@ -133,6 +135,7 @@ class _Evaluation:
                 "name": data.name,
                 "hash": data.data_hash,
                 "rows": len(data.rows),
+                "shape": data.shape,
                 "columns": data.columns,
                 "labels": data.labels,
                 "run": self.run.name if self.run else None,
@@ -149,16 +152,15 @@ class _Evaluation:
         write_evaluation(record, self.job.result_folder)
 
     def _judge(self, label: str, spec: ModelSpec) -> None:
-        bench = Bench(self.stage.registry, self.stage.answers, self.job.cancel, self.meter)
+        def reader(answerer: Answerer) -> Reader:
+            return reader_for(self.data, self.settings, answerer, label)
+
+        bench = Bench(self.stage.registry, self.stage.answers, self.job.cancel, self.meter, check=reader)
         answered = answer_all(spec, self.settings, self.data, bench)
-        reader = reader_for(self.data, self.settings, answered, label)
-        judged = judge(label, answered, self.data, reader, self._material, self.metrics)
+        empty = Material(self.settings.task, self.data.shape, (), (), self.stage.registry)
+        judged = judge(label, answered, self.data, reader(answered.answerer), empty, self.metrics)
         self.judged.append(judged)
         self.models.append(_told(judged, self.settings))
-
-    @property
-    def _material(self) -> Material:
-        return Material(self.settings.task, self.data.shape, (), (), self.stage.registry)
 
     def _words_of(self, problem: AtelierError, label: str) -> Sentence:
         """Say why a model is not evaluated: a run's base may have nothing but an untrained head for the task."""
@@ -166,16 +168,6 @@ class _Evaluation:
         if isinstance(problem, WrongTask) and label == base:
             return say("say.evaluation_no_head", base=base, task=self.settings.task)
         return problem.sentence
-
-    def _compared(self, first: Judged, second: Judged) -> Comparison | None:
-        """Compare over the rows that both have answered; None where there is no such row."""
-        both = sorted({*first.places} & {*second.places})
-        if not both:
-            return None
-        left, right = (side_of(one, both) for one in (first, second))
-        row_score = row_score_of(self.settings.task, self.data.shape)
-        found = compare(left, right, row_score, self.settings.draws, self.settings.seed)
-        return replace(found, left_out=len(self.data.rows) - len(both))
 
 
 def _unused(label: str, taken: Sequence[str]) -> str:

@@ -137,7 +137,11 @@ def _refuse_unfit(name: str, predictions: Sequence[Any]) -> None:
 def _kind_of(column: Sequence[Any]) -> str | None:
     """Return what a column holds, by its first value that tells; None for what cannot be told apart."""
     value = next((one for one in column if one is not None and one == one), None)  # noqa: PLR0124 NaN is not itself
-    value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+    scalar = hasattr(value, "item") and getattr(value, "ndim", 0) == 0
+    return _kind_of_value(value.item() if scalar else value)  # type: ignore[union-attr]
+
+
+def _kind_of_value(value: Any) -> str | None:
     if isinstance(value, str):
         return "labels"
     if isinstance(value, int):
@@ -186,8 +190,8 @@ def _material(shape: str, predictions: list[Any], references: list[Any], registr
         rows = [{"text": "", "label": str(one)} for one in references]
         return Material("", shape, rows, [{"label": str(one)} for one in predictions], registry)
     if shape == WORDS:
-        rows = [{"tokens": list(one), "tags": list(one)} for one in references]
-        return Material("", shape, rows, predictions, registry)
+        tagged = [{"tokens": list(one), "tags": list(one)} for one in references]
+        return Material("", shape, tagged, predictions, registry)
     return Material("", shape, [{"source": "", "target": one} for one in references], predictions, registry)
 
 

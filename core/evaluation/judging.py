@@ -7,35 +7,38 @@ from dataclasses import dataclass, replace
 
 from core.errors import InvalidInput
 from core.evaluation.answering import Answered
-from core.evaluation.comparison import Side
+from core.evaluation.comparison import Comparison, Side, compare
 from core.evaluation.data import EvaluationData
 from core.evaluation.material import Material
 from core.evaluation.measured import Measured
 from core.evaluation.measuring import measure, row_scores
+from core.evaluation.predictions import Answerer
 from core.evaluation.reading import Reader, are_plain, entity_types, names_for
 from core.evaluation.settings import EvaluateSettings, label_pairs
+from core.evaluation.tasks import row_score_of
 from core.training.data.prepared import LABELS, WORDS
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One model's answers, read and measured; `places` are those of the rows that it answered."""
+class Scored:
+    """One model's answers, measured; `places` are those of the rows that it answered."""
 
     model: str
-    answered: Answered
     material: Material
     places: tuple[int, ...]
     measured: tuple[Measured, ...]
     scores: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Judged(Scored):
+    """The same, with the replies that it was read from."""
+
+    answered: Answered
+
+
 def judge(
-    label: str,
-    answered: Answered,
-    data: EvaluationData,
-    reader: Reader,
-    empty: Material,
-    metrics: Sequence[str],
+    label: str, answered: Answered, data: EvaluationData, reader: Reader, empty: Material, metrics: Sequence[str]
 ) -> Judged:
     """Read a model's replies and measure them; raises InvalidInput where it answered no row at all."""
     places = tuple(place for place, reply in enumerate(answered.replies) if reply.problem is None)
@@ -43,25 +46,39 @@ def judge(
         raise InvalidInput("error.evaluate_nothing_answered", model=label, problem=answered.replies[0].problem)
     rows = [data.rows[place] for place in places]
     answers = [reader.answer(answered.replies[place].result, row) for place, row in zip(places, rows, strict=True)]
-    material = replace(empty, rows=rows, answers=answers)
+    found = score(label, replace(empty, rows=rows, answers=answers), places, metrics)
+    return Judged(label, found.material, places, found.measured, found.scores, answered)
+
+
+def score(label: str, material: Material, places: tuple[int, ...], metrics: Sequence[str]) -> Scored:
+    """Measure answers, and each row by itself."""
     measured = tuple(measure(name, material) for name in metrics)
-    return Judged(label, answered, material, places, measured, tuple(row_scores(material)))
+    return Scored(label, material, places, measured, tuple(row_scores(material)))
 
 
-def reader_for(data: EvaluationData, settings: EvaluateSettings, answered: Answered, label: str) -> Reader:
+def reader_for(data: EvaluationData, settings: EvaluateSettings, answerer: Answerer, label: str) -> Reader:
     """Return what reads a model's results in the data's words; raises InvalidInput for labels that it lacks."""
     if data.shape not in (LABELS, WORDS):
         return Reader(data.shape)
-    offered: Sequence[str] = answered.answerer.labels
     told = label_pairs(settings.labels)
     if data.shape == LABELS:
-        return Reader(data.shape, names_for(data.labels, offered, told, label))
+        return Reader(data.shape, names_for(data.labels, answerer.labels, told, label))
     tags = [tag for row in data.rows for tag in row["tags"]]
-    names = names_for(entity_types(tags), entity_types(offered), told, label)
+    names = names_for(entity_types(tags), entity_types(answerer.labels), told, label)
     return Reader(data.shape, names, are_plain(tags))
 
 
-def side_of(judged: Judged, both: Sequence[int]) -> Side:
+def compare_scored(first: Scored, second: Scored, rows: int, draws: int, seed: int) -> Comparison | None:
+    """Compare two models over the rows that both have answered, of so many; None where there is no such row."""
+    both = sorted({*first.places} & {*second.places})
+    if not both:
+        return None
+    row_score = row_score_of(first.material.task, first.material.shape)
+    found = compare(_side(first, both), _side(second, both), row_score, draws, seed)
+    return replace(found, left_out=rows - len(both))
+
+
+def _side(judged: Scored, both: Sequence[int]) -> Side:
     """Return a model's part over these rows only."""
     import numpy as np
 

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from core.atelier import Atelier
-from core.errors import AtelierError, InvalidInput, WrongTask
+from core.errors import AtelierError, InvalidInput, UnknownName, WrongTask
 from core.evaluation import asking
 from core.evaluation.evaluator import DONE
 from core.evaluation.settings import EvaluateSettings
@@ -111,6 +111,36 @@ def test_two_models_are_compared(atelier: Atelier, tmp_path: Path, classifier: s
     lines = atelier.evaluation_desk.rows(job)
     wins = sum(line[f"{other_classifier} score"] > line[f"{classifier} score"] for line in lines)
     assert wins == compared["better"]
+
+
+@pytest.mark.parametrize("task", ["text-classification", "text-generation"])
+def test_evaluations_are_compared(
+    atelier: Atelier, tmp_path: Path, classifier: str, other_classifier: str, llama: str, task: str
+) -> None:
+    """Models of two evaluations on the same rows are compared as those of one are."""
+    models = (classifier, other_classifier) if task == "text-classification" else (llama, llama)
+    file = write_rows(tmp_path / "rows.jsonl", feelings(1))
+    settings = {"task": task, "file": file, "columns": "text=text", "draws": 200}
+    both = evaluated(atelier, **settings, models=f"{models[0]}, {models[1]}/")[1]["comparisons"][0]
+    jobs = [evaluated(atelier, **settings, models=model)[0] for model in models]
+    found = atelier.evaluation_desk.compare(list(zip(jobs, models, strict=True)))
+    assert found["first"] == models[0]
+    for name in ("rows", "better", "worse", "key", "paired", "mcnemar", "left_out"):
+        assert found[name] == both[name], name
+
+
+def test_evaluations_on_other_data_are_not_compared(atelier: Atelier, tmp_path: Path, classifier: str) -> None:
+    """Rows that do not stand beside each other, and a model that is not there, are refused."""
+    one, other = (
+        evaluated(atelier, file=write_rows(tmp_path / f"{copies}.jsonl", feelings(copies)), models=classifier)[0]
+        for copies in (1, 2)
+    )
+    with pytest.raises(InvalidInput) as refusal:
+        atelier.evaluation_desk.compare([(one, classifier), (other, classifier)])
+    assert refusal.value.sentence.key == "error.evaluate_other_data"
+    with pytest.raises(UnknownName) as unknown:
+        atelier.evaluation_desk.compare([(one, classifier), (one, "nobody")])
+    assert unknown.value.sentence.values["names"] == classifier
 
 
 def test_the_same_model_twice_differs_nowhere(atelier: Atelier, tmp_path: Path, classifier: str) -> None:
@@ -323,6 +353,7 @@ def test_a_model_that_cannot_be_used_stands_beside_the_others(
     error = atelier.evaluations.view(alone).error
     assert error
     assert error.key == "error.evaluate_labels_unknown"
+    assert len(list(atelier.evaluation_desk.answers.iterdir())) == 1  # of strange answers nobody would make use
 
 
 def test_labels_can_be_told(atelier: Atelier, tmp_path: Path, classifier: str) -> None:
