@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,10 @@ class Meter:
     def skip(self, rows: int) -> None:
         """Take rows off that nobody has to answer any more."""
         self.total -= rows
+
+    def forget(self, left: int) -> None:
+        """Expect so many more rows only: the model that is being asked gives none any more."""
+        self.total = self.done + left
 
     def add(self, rows: int) -> None:
         """Tell that so many more are answered."""
@@ -198,15 +202,21 @@ def run_name(spec: ModelSpec) -> str | None:
     return spec.name if spec.source is Source.RUN else None
 
 
-def as_told(answered: Answered) -> dict[str, Any]:
+TOLD = ("model", "revision", "adapter", "device", "dtype", "attention", "lineage", "fallbacks")
+"""What evaluation.json tells of a provenance."""
+NOT_TOLD: Mapping[str, Any] = dict.fromkeys([*TOLD, "run", "answers", "kept", "seconds", "peak_bytes", "seed"])
+"""What it tells of a model that was not evaluated."""
+
+
+def as_told(answered: Answered, seed: int) -> dict[str, Any]:
     """Return who answered, as evaluation.json tells it."""
     provenance = answered.answerer.provenance
-    wanted = ("model", "revision", "adapter", "device", "dtype", "attention", "lineage", "fallbacks")
     return {
-        **{name: provenance.get(name) for name in wanted},
+        **{name: provenance.get(name) for name in TOLD},
         "run": run_name(answered.spec),
         "answers": answered.key,
         "kept": answered.kept,
         "seconds": round(answered.seconds, 4),
         "peak_bytes": answered.peak_bytes,
+        "seed": seed,
     }

@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import AtelierError, Cancelled, WrongTask
-from core.evaluation.answering import Bench, Meter, answer_all, as_told, spec_for
+from core.evaluation.answering import NOT_TOLD, Bench, Meter, as_told, spec_for
 from core.evaluation.charts import charts_of
 from core.evaluation.comparison import Comparison
 from core.evaluation.data import EvaluationData, read_data
-from core.evaluation.judging import Judged, compare_scored, judge, reader_for
-from core.evaluation.material import Material
-from core.evaluation.predictions import Answerer, sweep
-from core.evaluation.reading import Reader
-from core.evaluation.record import EvaluationRecord, ModelRecord, write_evaluation, write_rows
+from core.evaluation.judging import Judged, compare_scored, evaluate_model
+from core.evaluation.predictions import sweep
+from core.evaluation.record import EvaluationRecord, ModelRecord, measured_as_json, write_evaluation, write_rows
 from core.evaluation.row_table import rows_of
 from core.evaluation.settings import EvaluateSettings
 from core.evaluation.tasks import metrics_for, row_score_of
@@ -102,13 +100,12 @@ class _Evaluation:
             raise
         except AtelierError as problem:
             self.refusals.append(problem)
-            told = ModelRecord(label or self.settings.task, refusal=self._words_of(problem, label))
+            told = ModelRecord(label or self.settings.task, NOT_TOLD, refusal=self._words_of(problem, label))
             self.models.append(told)
-            self.meter.skip(len(self.data.rows))
+            self.meter.forget(len(self.data.rows) * (len(self.settings.model_names) - len(self.models)))
         self.write()
         done = self.models[-1]
-        first = next((one for one in done.measured if one.values), None)
-        numbers = dict(first.values) if first else {}
+        numbers = {told["key"]: told["value"] for one in done.metrics[:1] for told in one["values"]}
         self.job.emit(DONE, {"model": done.name, "values": numbers, "refusal": sentence_to_json(done.refusal)})
 
     def finish(self) -> None:
@@ -145,20 +142,14 @@ class _Evaluation:
             models=self.models,
             comparisons=self.comparisons,
             created=self.created,
-            draws=self.settings.draws,
             seed=self.settings.seed,
             job=self.job.folder.name,
         )
         write_evaluation(record, self.job.result_folder)
 
     def _judge(self, label: str, spec: ModelSpec) -> None:
-        def reader(answerer: Answerer) -> Reader:
-            return reader_for(self.data, self.settings, answerer, label)
-
-        bench = Bench(self.stage.registry, self.stage.answers, self.job.cancel, self.meter, check=reader)
-        answered = answer_all(spec, self.settings, self.data, bench)
-        empty = Material(self.settings.task, self.data.shape, (), (), self.stage.registry)
-        judged = judge(label, answered, self.data, reader(answered.answerer), empty, self.metrics)
+        bench = Bench(self.stage.registry, self.stage.answers, self.job.cancel, self.meter)
+        judged = evaluate_model(label, spec, self.settings, self.data, self.metrics, bench)
         self.judged.append(judged)
         self.models.append(_told(judged, self.settings))
 
@@ -183,8 +174,8 @@ def _told(judged: Judged, settings: EvaluateSettings) -> ModelRecord:
     problems = [reply.problem for reply in replies if reply.problem is not None]
     return ModelRecord(
         judged.model,
-        {**as_told(judged.answered), "seed": settings.seed},
-        judged.measured,
+        as_told(judged.answered, settings.seed),
+        [measured_as_json(one, settings.draws, settings.seed) for one in judged.measured],
         n=len(judged.places),
         left_out=len(problems),
         problem=problems[0] if problems else "",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from core.errors import InvalidInput
-from core.evaluation.answering import Answered
+from core.evaluation.answering import Answered, Bench, answer_all
 from core.evaluation.comparison import Comparison, Side, compare
 from core.evaluation.data import EvaluationData
 from core.evaluation.material import Material
@@ -17,6 +18,9 @@ from core.evaluation.reading import Reader, are_plain, entity_types, names_for
 from core.evaluation.settings import EvaluateSettings, label_pairs
 from core.evaluation.tasks import row_score_of
 from core.training.data.prepared import LABELS, WORDS
+
+if TYPE_CHECKING:
+    from core.catalogue import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -37,17 +41,27 @@ class Judged(Scored):
     answered: Answered
 
 
-def judge(
-    label: str, answered: Answered, data: EvaluationData, reader: Reader, empty: Material, metrics: Sequence[str]
+def evaluate_model(
+    label: str, spec: ModelSpec, settings: EvaluateSettings, data: EvaluationData, metrics: Sequence[str], bench: Bench
 ) -> Judged:
-    """Read a model's replies and measure them; raises InvalidInput where it answered no row at all."""
+    """Ask a model for what is not kept of its answers to the data, read them in the data's words, and measure them.
+
+    `label`: what it is called; `metrics`: see core.evaluation.tasks.metrics_for. Raises what `answer_all` does, and
+    InvalidInput for labels that the model lacks, before it is asked, and where it answered no row at all.
+    """
+
+    def reader(answerer: Answerer) -> Reader:
+        return reader_for(data, settings, answerer, label)
+
+    answered = answer_all(spec, settings, data, replace(bench, check=reader))
     places = tuple(place for place, reply in enumerate(answered.replies) if reply.problem is None)
     if not places:
         raise InvalidInput("error.evaluate_nothing_answered", model=label, problem=answered.replies[0].problem)
-    rows = [data.rows[place] for place in places]
-    answers = [reader.answer(answered.replies[place].result, row) for place, row in zip(places, rows, strict=True)]
-    found = score(label, replace(empty, rows=rows, answers=answers), places, metrics)
-    return Judged(label, found.material, places, found.measured, found.scores, answered)
+    read, rows = reader(answered.answerer), [data.rows[place] for place in places]
+    answers = [read.answer(answered.replies[place].result, row) for place, row in zip(places, rows, strict=True)]
+    material = Material(settings.task, data.shape, rows, answers, bench.registry)
+    found = score(label, material, places, metrics)
+    return Judged(label, material, places, found.measured, found.scores, answered)
 
 
 def score(label: str, material: Material, places: tuple[int, ...], metrics: Sequence[str]) -> Scored:

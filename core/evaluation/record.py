@@ -42,7 +42,8 @@ class ModelRecord:
     """As it is told, and as its columns in rows.parquet begin."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """Who answered: model, revision, adapter, run, lineage, device, seconds, …"""
-    measured: Sequence[Measured] = ()
+    metrics: Sequence[Mapping[str, Any]] = ()
+    """Each metric as `measured_as_json` gives it."""
     n: int = 0
     """Rows that were answered, and are measured."""
     left_out: int = 0
@@ -68,7 +69,6 @@ class EvaluationRecord:
     models: Sequence[ModelRecord]
     comparisons: Sequence[Comparison]
     created: float
-    draws: int
     seed: int
     job: str = ""
 
@@ -96,14 +96,14 @@ def write_evaluation(record: EvaluationRecord, folder: Path) -> None:
         "row_score": record.row_score,
         "code_version": code_version(),
         "versions": installed_versions(),
-        "models": [_model_as_json(one, record) for one in record.models],
+        "models": [_model_as_json(one) for one in record.models],
         "comparisons": [comparison_as_json(one) for one in record.comparisons],
     }
     with written_whole(folder / EVALUATION_FILE) as draft:
         draft.write_text(json.dumps(to_json(told), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def _model_as_json(model: ModelRecord, record: EvaluationRecord) -> dict[str, Any]:
+def _model_as_json(model: ModelRecord) -> dict[str, Any]:
     return {
         "name": model.name,
         **model.told,
@@ -112,7 +112,7 @@ def _model_as_json(model: ModelRecord, record: EvaluationRecord) -> dict[str, An
         "problem": model.problem,
         "cut": model.cut,
         "row_score": model.row_score,
-        "metrics": [measured_as_json(one, record.draws, record.seed) for one in model.measured],
+        "metrics": model.metrics,
         "charts": model.charts,
         "refusal": sentence_to_json(model.refusal),
     }

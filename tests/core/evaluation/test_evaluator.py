@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from core.evaluation import asking
 from core.evaluation.evaluator import DONE
 from core.evaluation.settings import EvaluateSettings
 from core.jobs.runner import State
+from core.settings import PROJECT
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 from core.training.data.prepared import Row
@@ -288,7 +292,43 @@ def test_a_stop_keeps_what_was_answered(
     assert len(list((atelier.evaluation_desk.answers / model["answers"]).glob("part-*"))) < 10
 
 
-def test_a_kill_leaves_whole_pieces(atelier: Atelier, tmp_path: Path, classifier: str) -> None:
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from core.atelier import open_atelier
+from core.evaluation import asking
+from core.evaluation.settings import EvaluateSettings
+from core.settings import Settings
+
+plain, asked = asking._Texts.__call__, []
+
+def count(self, rows, here):
+    if len(asked) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    asked.append(len(rows))
+    return plain(self, rows, here)
+
+asking._Texts.__call__ = count
+atelier = open_atelier(Settings(home=Path(sys.argv[1])))
+atelier.evaluation_desk.start(EvaluateSettings(file=sys.argv[2], models=sys.argv[3]))
+time.sleep(300)
+"""
+
+
+def test_a_killed_server_is_no_loss(atelier: Atelier, tmp_path: Path, classifier: str) -> None:
+    """Kill -9 in the third batch: the job is interrupted, and the next one has the first two batches already."""
+    file = write_rows(tmp_path / "rows.jsonl", feelings(60))
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(atelier.settings.home), file, classifier]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=300, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    atelier.adopt()
+    (view,) = atelier.evaluation_desk.evaluations()
+    assert view.state is State.INTERRUPTED
+    _, found = evaluated(atelier, file=file, models=classifier)
+    assert (found["models"][0]["kept"], found["models"][0]["n"]) == (512, 720)
+
+
+def test_a_torn_piece_is_asked_again(atelier: Atelier, tmp_path: Path, classifier: str) -> None:
     """A piece that a crash has torn counts as not there, and its rows are asked again."""
     file = write_rows(tmp_path / "rows.jsonl", feelings(2))
     _, found = evaluated(atelier, file=file, models=classifier)
@@ -347,6 +387,7 @@ def test_a_model_that_cannot_be_used_stands_beside_the_others(
     first, second = found["models"]
     assert first["refusal"]["key"] == "error.evaluate_labels_unknown"
     assert "sport, art" in first["refusal"]["text"]
+    assert set(first) == set(second)
     assert second["n"] == 12
     alone = atelier.evaluation_desk.start(EvaluateSettings(file=file, models=strange))
     assert ended(atelier, alone) is State.FAILED
