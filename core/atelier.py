@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from core.catalogue import Catalogue
 from core.conversations.store import Conversations
+from core.evaluation.desk import EvaluationDesk
 from core.hub.client import Hub
 from core.jobs.board import JobBoard
 from core.jobs.runner import Jobs
@@ -22,7 +23,9 @@ VISITOR_PICTURES_BYTES = 500_000_000
 RUNS_BYTES = 100_000_000_000
 """All trainings together; beyond it none is started until one is deleted."""
 RUNS_DAYS = 36_500.0
-"""Trainings are kept until somebody deletes them."""
+"""Trainings and evaluations are kept until somebody deletes them."""
+EVALUATIONS_BYTES = 5_000_000_000
+"""All evaluations together; beyond it, the oldest go."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,18 @@ class Atelier:
     """What a visitor keeps of them."""
     training: Jobs
     """Trainings: each has a process of its own, which outlives this one."""
+    evaluations: Jobs
+    """Evaluations: a line of their own, too."""
     board: JobBoard
     """All of these jobs, as one list."""
     train_desk: TrainDesk
     """Where trainings are planned and started."""
+    evaluation_desk: EvaluationDesk
+    """Where evaluations are started and read."""
 
     def adopt(self) -> None:
         """Call at start-up: find what an earlier server left, and make room."""
-        for jobs in (self.jobs, self.pictures, self.training):
+        for jobs in (self.jobs, self.pictures, self.training, self.evaluations):
             jobs.adopt()
         self.pictures.sweep()
 
@@ -57,7 +64,7 @@ class Atelier:
         Trainings go on in their own processes.
         """
         self.conversations.shutdown()
-        ended = [jobs.shutdown(wait_seconds) for jobs in (self.pictures, self.jobs, self.training)]
+        ended = [jobs.shutdown(wait_seconds) for jobs in (self.pictures, self.jobs, self.evaluations, self.training)]
         return all(ended)
 
 
@@ -73,7 +80,8 @@ def open_atelier(settings: Settings) -> Atelier:
         quota_bytes_each=None if settings.alone else VISITOR_PICTURES_BYTES,
     )
     jobs, training = Jobs(settings.jobs_folder), _training(settings)
-    board = JobBoard({"tables": jobs, "pictures": pictures, "training": training})
+    evaluations = Jobs(settings.evaluations_folder, quota_bytes=EVALUATIONS_BYTES, keep_days=RUNS_DAYS)
+    board = JobBoard({"tables": jobs, "pictures": pictures, "training": training, "evaluations": evaluations})
     desk = TrainDesk(registry, loader, training, settings.home / "looked", settings.memory_bytes)
     return Atelier(
         settings,
@@ -84,8 +92,10 @@ def open_atelier(settings: Settings) -> Atelier:
         pictures,
         Gallery(pictures),
         training=training,
+        evaluations=evaluations,
         board=board,
         train_desk=desk,
+        evaluation_desk=EvaluationDesk(registry, evaluations, settings.answers_folder),
     )
 
 

@@ -145,6 +145,16 @@ class Settings:
         return self.home / "runs"
 
     @property
+    def evaluations_folder(self) -> Path:
+        """Where evaluations keep their records, and what they found."""
+        return self.home / "evaluations"
+
+    @property
+    def answers_folder(self) -> Path:
+        """Where the answers of evaluated models are kept, so that none is asked for twice."""
+        return self.home / "answers"
+
+    @property
     def conversations_folder(self) -> Path:
         """Where conversations are kept, a folder for each visitor."""
         return self.home / "conversations"

@@ -62,6 +62,7 @@ SKILLS_MAY_IMPORT = {
     ("core.snippets", "core.tasks"): "the code of a result is written from the task's own settings and defaults",
     ("core.snippets", "core.imaging"): "the code of a picture, too, and from the numbers of its conditions",
     ("core.evaluation", "core.tasks"): "what is evaluated is what the page runs",
+    ("core.evaluation", "core.training"): "rows to evaluate on are read as rows to learn from, and a run keeps its own",
     ("core.training", "core.evaluation"): "a run's metrics are those of every evaluation",
     ("core.training", "core.tasks"): "a run and its base are asked as the page asks them",
 }

@@ -58,7 +58,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.kind_{}": tuple(kind.replace("-", "_") for kind in KINDS),
     "say.ended_{}": ("eos", "stop", "length", "cut", "stopped"),
     "page.train_group.{}": tuple(GROUPS),
-    "say.shelf_{}": ("tables", "pictures", "training"),
+    "say.shelf_{}": ("tables", "pictures", "training", "evaluations"),
     "say.train_field_{}": tuple(name for names in GROUPS.values() for name in names),
     "say.train_half_{}": ("train", "validation", "none"),
     "say.train_part_{}": ("weights", "gradients", "optimiser", "activations", "libraries"),

@@ -90,14 +90,14 @@ def _with_languages(asked: Question, run: Run) -> Question:
 
 
 def _answer_of_base(run: Run, ask: Ask, asked: Question, registry: Registry, lane: Lane) -> Answered:
-    name = _name_of_base(run)
+    name = name_of_base(run)
     try:
         return Answered(name, *ask(name, asked, registry, lane))
     except WrongTask:
         return Answered(name, None, None, say("say.compare_no_head", base=name, task=run.task))
 
 
-def _name_of_base(run: Run) -> str:
+def name_of_base(run: Run) -> str:
     """Return the name of the base as it was then; the starters' base, of the package, answers as a starter."""
     packaged = run.base.source == Source.STARTER.value and run.base.id == STARTER_BASE.hub_id
     return PLAIN_STARTER if packaged else run.base.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
@@ -13,11 +13,13 @@ from core.evaluation.lending import lent
 from core.evaluation.losses import bits_per_byte, notes_of_loss, perplexity
 from core.evaluation.metric import Outcome, Recipe, Rows
 from core.models.loading import LoadedModel
-from core.tasks.text.encoder import Encoded, forward, tokenize
+from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, forward, tokenize
 from core.words import Sentence, say
 
 if TYPE_CHECKING:
     import torch
+
+    from core.models.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,14 @@ class LanguageOptions:
 
 
 @dataclass(frozen=True)
-class _Losses:
+class Losses:
     """What a model made of the texts: for each its mean loss in nats, and the tokens and bytes that were scored."""
 
     means: list[float]
     tokens: list[int]
     sizes: list[int]
-    notes: tuple[Sentence, ...]
-    used: dict[str, Any]
+    notes: tuple[Sentence, ...] = ()
+    used: dict[str, Any] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -61,17 +63,43 @@ def _bits_per_byte(rows: Rows, options: LanguageOptions) -> Outcome:
     return Outcome({"bits_per_byte": value}, losses.notes, used=losses.used)
 
 
-def _read(rows: Rows, options: LanguageOptions, name: str) -> _Losses:
+def _read(rows: Rows, options: LanguageOptions, name: str) -> Losses:
     given = texts(rows.predictions, "predictions")
     with lent(rows, options.model_id, "text-generation", given, options.device) as (registry, model):
         encoded = _encoded(model, given, options, name)
-        means = [float(one) for one in forward(registry, model, encoded, _each, ask=_mean_losses)]
-        cut = sum(len(one.ids) < one.length for one in encoded)
-        sizes = [_scored_bytes(model, text, one, options) for text, one in zip(given, encoded, strict=True)]
+        found = _losses(given, encoded, options, Desk(registry, model))
         used = {"provenance": model.provenance(0.0).as_dict()}
+    cut = sum(len(one.ids) < one.length for one in encoded)
     notes = [say("reason.metric_cut", count=cut, limit=max(len(one.ids) for one in encoded))] if cut else []
-    worst = max(means, key=lambda mean: math.inf if math.isnan(mean) else mean)
-    return _Losses(means, [len(one.ids) - 1 for one in encoded], sizes, (*notes, *notes_of_loss(worst)), used)
+    worst = max(found.means, key=lambda mean: math.inf if math.isnan(mean) else mean)
+    return replace(found, notes=(*notes, *notes_of_loss(worst)), used=used)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where texts are read: a borrowed model, and how the request travels."""
+
+    registry: Registry
+    model: LoadedModel
+    lane: Lane = INTERACTIVE
+
+
+def losses_of(given: Sequence[str], desk: Desk) -> Losses:
+    """Return how well a borrowed model expects each text, behind its start token where it has one.
+
+    Raises InvalidInput for a text of too few tokens; tells the lane which were longer than the model reads.
+    """
+    model = desk.model
+    options = LanguageOptions(model.spec.name, add_start_token=model.tokenizer.bos_token_id is not None)
+    encoded = _encoded(model, list(given), options, "perplexity")
+    desk.lane.tell_cut(model, encoded)
+    return _losses(given, encoded, options, desk)
+
+
+def _losses(given: Sequence[str], encoded: Sequence[Encoded], options: LanguageOptions, desk: Desk) -> Losses:
+    values = forward(desk.registry, desk.model, encoded, _each, desk.lane, ask=_mean_losses)
+    sizes = [_scored_bytes(desk.model, text, one, options) for text, one in zip(given, encoded, strict=True)]
+    return Losses([float(one) for one in values], [len(one.ids) - 1 for one in encoded], sizes)
 
 
 def _encoded(model: LoadedModel, given: list[str], options: LanguageOptions, name: str) -> list[Encoded]:

@@ -178,11 +178,11 @@ class _Worker:
             results = answer(texts, self.settings.row_settings(), self.registry, self.model, lane)
         except Exception as problem:
             self.job.cancel.check()
-            if _concerns_every_row(problem):
+            if concerns_every_row(problem):
                 raise
             if len(places) == 1:
                 self._log(problem)
-                return {places[0]: Row(places[0], problem=_told(problem))}
+                return {places[0]: Row(places[0], problem=told(problem))}
             alone = (self._answered([place], [one]) for place, one in zip(places, texts, strict=True))
             return {place: row for rows in alone for place, row in rows.items()}
         found = enumerate(zip(places, results, strict=True))
@@ -199,16 +199,17 @@ class _Worker:
 def _row(place: int, result: Any, *, cut: bool) -> Row:
     """Return a row with its answer, or with why the task refuses this row's text."""
     if isinstance(result, AtelierError):
-        return Row(place, problem=_told(result))
+        return Row(place, problem=told(result))
     return Row(place, result=result, cut=cut)
 
 
-def _concerns_every_row(problem: Exception) -> bool:
+def concerns_every_row(problem: Exception) -> bool:
     """Tell whether the model, the Hub or the memory failed, rather than one row's text."""
     return isinstance(problem, ModelError | HubError) or ran_out(problem)
 
 
-def _told(problem: Exception) -> str:
+def told(problem: Exception) -> str:
+    """Return what a row says of its problem."""
     return str(problem) if isinstance(problem, AtelierError) else f"{type(problem).__name__}: {problem}"
 
 

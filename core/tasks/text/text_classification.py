@@ -62,10 +62,15 @@ def classify_text(
 
 
 def classify_texts(
-    texts: Sequence[str], settings: TextClassificationSettings, registry: Registry, model: LoadedModel, lane: Lane
+    texts: Sequence[str],
+    settings: TextClassificationSettings,
+    registry: Registry,
+    model: LoadedModel,
+    lane: Lane,
+    pairs: Sequence[str] | None = None,
 ) -> list[list[dict[str, Any]]]:
-    """Label many texts with a borrowed model: one pipeline result a text, in order."""
-    encoded = encode(model, texts)
+    """Label many texts, or `pairs` of two, with a borrowed model: one pipeline result a text, in order."""
+    encoded = encode(model, texts, pairs)
     lane.tell_cut(model, encoded)
     rows = _scores(registry, model, encoded, settings, lane)
     return [[{"label": one.label, "score": one.score} for one in row] for row in rows]

@@ -86,15 +86,44 @@ def read_splits(settings: TrainSettings, desk: Desk, watch: Watch | None = None)
     )
 
 
+def read_undivided(settings: TrainSettings, desk: Desk, watch: Watch | None = None) -> Splits:
+    """Read and check the data, all rows as validation rows and of whatever classes: for whoever only evaluates.
+
+    Raises what `read_splits` does of the data themselves.
+    """
+    require_data(settings)
+    watch = watch or Watch()
+    source = read_training_rows(settings, desk, watch)
+    mapped = map_columns(source, settings.task, settings.kind, settings.columns)
+    checked = _checked(source, mapped, watch)
+    rows, notes = _drawn(settings, checked)
+    halves = Halves((), tuple(rows))
+    return Splits(
+        train=(),
+        validation=halves.validation,
+        shape=mapped.form.shape,
+        columns=mapped.columns,
+        available=all_columns(source),
+        labels=_labels(halves, mapped.form.shape),
+        notes=(*source.notes, *checked.notes, *notes),
+        data_hash=hash_of(halves),
+    )
+
+
+def _drawn(settings: TrainSettings, checked: _Checked) -> tuple[list[Row], tuple[Sentence, ...]]:
+    """Draw the rows that are used, and say so where they are not all."""
+    rows = draw(checked.rows, settings.max_samples, settings.seed)
+    if len(rows) == len(checked.rows):
+        return rows, ()
+    return rows, (say("say.data_drawn", count=len(rows), total=len(checked.rows), seed=settings.seed),)
+
+
 def _halved(
     settings: TrainSettings, checked: _Checked, mapped: Mapped, desk: Desk, watch: Watch
 ) -> tuple[Halves, tuple[Sentence, ...]]:
     """Draw the rows that are used, and hold some out: those of a file or split of their own, or a part."""
     shape = mapped.form.shape
-    rows = draw(checked.rows, settings.max_samples, settings.seed)
-    notes: tuple[Sentence, ...] = ()
-    if len(rows) < len(checked.rows):
-        notes = (say("say.data_drawn", count=len(rows), total=len(checked.rows), seed=settings.seed),)
+    rows, notes = _drawn(settings, checked)
     other = read_validation_rows(settings, Desk(desk.folder / "validation", desk.token), watch)
     if other is None:
         return split(rows, shape, settings.validation_fraction, settings.seed), notes

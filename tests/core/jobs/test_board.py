@@ -141,7 +141,7 @@ def test_the_board_reads_only_what_changed_last(board: JobBoard, tmp_path: Path)
 def test_an_instance_lists_tables_pictures_and_trainings(tmp_path: Path) -> None:
     """The board of an instance covers all its shelves; trainings lie in a folder of their own and outlive it."""
     atelier = open_atelier(Settings(home=tmp_path))
-    assert set(atelier.board.shelves) == {"tables", "pictures", "training"}
+    assert set(atelier.board.shelves) == {"tables", "pictures", "training", "evaluations"}
     work = ProcessWork(("python", "-m", "tests.core.jobs.workers", FOLDER, "count"))
     job = atelier.training.launch("training", {}, work)
     assert atelier.training.folder(job).parent == tmp_path / "runs"
