@@ -127,6 +127,8 @@ OTHER_ENDPOINTS = {
     "/train_stop": ("job",),
     "/train_resume": ("job",),
     "/train_merge": ("job",),
+    "/train_compare": ("text", "question", "job"),
+    "/train_export": ("job",),
     "/train_list": (),
     "/jobs_list": (),
     **dict.fromkeys(("/job_stop", "/job_resume", "/job_delete", "/job_log", "/job_result"), ("job",)),
@@ -155,6 +157,7 @@ OUTPUTS = {
     "/text_batch_stop": ["state"],
     "/train_start": ["view", "job"],
     "/train_resume": ["view", "job"],
+    "/train_export": ["files"],
     **{name: ["state"] for name in ("/train_stop", "/job_stop", "/job_resume", "/job_delete")},
     "/job_log": ["view"],
     "/job_result": ["view", "files"],
@@ -233,7 +236,7 @@ def test_endpoints_have_the_fields_names(described: dict[str, Any]) -> None:
 def test_only_the_input_has_no_default(described: dict[str, Any], name: str) -> None:
     """Every parameter but the input itself may be left out."""
     needed = {one["parameter_name"] for one in described[name]["parameters"] if not one["parameter_has_default"]}
-    optional = {"/text_batch": {"labels", "question"}}.get(name, set())
+    optional = {"/text_batch": {"labels", "question"}, "/train_compare": {"question"}}.get(name, set())
     assert needed == (INPUTS & set(ENDPOINTS[name])) - optional
 
 

@@ -67,6 +67,7 @@ def as_result(atelier: Atelier, visit: Visit, view: JobView, history: History) -
     return {
         "job": view.id,
         "name": view.settings.get("name", ""),
+        "task": view.settings.get("task", ""),
         "state": view.state.value,
         "position": view.position,
         "phase": progress.phase if progress else None,

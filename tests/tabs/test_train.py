@@ -15,6 +15,7 @@ from core.settings import Capability, Mode, Settings
 from core.training.settings import TrainSettings
 from tabs._events import Visit
 from tabs._jobs import JobHandlers
+from tabs.train._after import AfterHandlers
 from tabs.train._curves import Curve, chart, thinned
 from tabs.train._desk import TrainHandlers
 from tabs.train._form import DEFAULTS, GROUPS, MAIN, _merge, fits, settings_of
@@ -137,14 +138,14 @@ def test_a_guest_is_refused_in_words(tmp_path: Path) -> None:
 
 def test_what_has_not_ended_well_is_not_merged(atelier: Atelier, model: str) -> None:
     """A run that made nothing has nothing to merge; it is refused in words."""
-    by = TrainHandlers(atelier)
+    by, after = TrainHandlers(atelier), AfterHandlers(atelier)
     with pytest.raises(InvalidInput):
-        by.merge(Visit(), "")
+        after.merge(Visit(), "")
     _, job = by.start(Visit(), **FORM, model=model, name="early", more='{"max_steps": 100000, "device": "cpu"}')
     by.stop(Visit(), job)
     *_, _ended = by.follow(Visit(), job)
     with pytest.raises(AtelierError):
-        by.merge(Visit(), job)
+        after.merge(Visit(), job)
 
 
 def test_curves_go_on_over_an_attempt_that_died() -> None:
