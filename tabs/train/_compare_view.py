@@ -9,7 +9,7 @@ from typing import Any
 from core.training.compare import Answered, Question, SideBySide
 from core.words import say
 from tabs._events import Visit
-from tabs._views import bars, coloured, failure, notes, paragraph, plain_text, ran_on
+from tabs._views import bars, coloured, notes, paragraph, plain_text, ran_on
 
 
 def show_both(found: SideBySide, asked: Question, visit: Visit) -> tuple[str, dict[str, Any]]:
@@ -44,7 +44,7 @@ def _plain(one: Answered) -> dict[str, Any]:
 
 def _side(task: str, one: Answered, asked: Question, visit: Visit) -> str:
     if one.refusal or one.provenance is None:
-        return failure(one.refusal, visit.language) if one.refusal else ""
+        return notes([one.refusal], visit.language) if one.refusal else ""
     drawn = _DRAWERS[task](one.result, asked, visit) or paragraph(say("say.no_answer"), visit.language)
     return drawn + ran_on(one.provenance.as_dict(), visit.language)
 

@@ -91,12 +91,15 @@ def main_controls(bases: list[str]) -> tuple[Controls, gr.State]:
     task = TRAIN_TASKS[FIRST]
     with gr.Row():
         made: Controls = {
-            "task": gr.Dropdown(list(TRAIN_TASKS), value=FIRST, label=word("field.task"), elem_id="train-task"),
+            "task": gr.Dropdown(
+                list(TRAIN_TASKS), value=FIRST, label=word("field.task"), min_width=220, elem_id="train-task"
+            ),
             "method": gr.Dropdown(
                 list(task.methods),
                 value="lora",
                 label=word("field.method"),
                 info=word("field.method.info"),
+                min_width=220,
                 elem_id="train-method",
             ),
         }
@@ -116,7 +119,7 @@ def main_controls(bases: list[str]) -> tuple[Controls, gr.State]:
         info=word("field.dataset.info"),
         elem_id="train-dataset",
     )
-    made["file"] = _upload("file", 110)
+    made["file"] = _upload("file", 140)
     made["columns"], held = columns_controls()
     return made, held
 
@@ -125,7 +128,7 @@ def further_controls() -> Controls:
     """Make what fewer people need: the run's name, a file to evaluate on, and all other fields as text."""
     return {
         "name": gr.Textbox("", label=word("field.run_name"), info=word("field.run_name.info"), elem_id="train-name"),
-        "validation_file": _upload("validation_file", 90),
+        "validation_file": _upload("validation_file", 140),
         "more": gr.Textbox(
             "", label=word("field.more"), info=word("field.more.info"), lines=3, max_lines=12, elem_id="train-more"
         ),
