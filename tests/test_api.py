@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from core.settings import LIMITS, PROJECT
 from core.words import dictionary, in_bytes, say
 from tests.fakes.models import tiny_bert, tiny_chat
 from tests.fakes.translators import tiny_marian, tiny_nllb
-from tests.serving import Served
+from tests.serving import Served, until
 
 OPTIONS = ("device", "dtype", "attention", "attention_slicing", "quantisation")
 LANGUAGES = ("source_language", "target_language")
@@ -255,6 +256,28 @@ def test_every_endpoint_is_described_in_a_sentence(described: dict[str, Any], na
 
 
 # What comes back
+
+
+def test_a_training_from_its_start_to_its_zip(client: Client, models: dict[str, str]) -> None:
+    """Programs look at the data, start, ask until it is over, put a text to base and run, and take the run along."""
+    more = '{"max_steps": 2, "device": "cpu", "learning_rate": 0.05}'
+    form = {"file": None, "validation_file": None, "dataset": "samples/reviews", "name": "by-api", "more": more}
+    form |= {"model": models["sequence-classification"], "columns": "text=text"}
+    assert client.predict(api_name="/train_data", **form)[1]["columns"] == {"text": "text", "label": "label"}
+    _, job = client.predict(api_name="/train_start", **form)
+    unfinished = str(say("error.run_unfinished", name="run/by-api"))
+    assert unfinished in refusal(client, "a film", job=job, api_name="/train_compare")
+    until(lambda: client.predict(job, api_name="/train_status")[1]["state"] not in {"queued", "running"}, 300)
+    assert client.predict(job, api_name="/train_status")[1]["state"] == "succeeded"
+    view, both = client.predict("a film", job=job, api_name="/train_compare")
+    assert (both["base"]["model"], both["adapted"]["model"]) == (form["model"], "run/by-api")
+    assert {one["label"] for one in both["adapted"]["result"]} == {"positive", "negative"}
+    assert "run/by-api" in view
+    packed = client.predict(job, api_name="/train_export")["value"]
+    with zipfile.ZipFile(packed) as opened:
+        assert "adapter_model.safetensors" in opened.namelist()
+    row = next(one for one in client.predict(api_name="/train_list")[1] if one["job"] == job)
+    assert (row["name"], row["state"]) == ("by-api", "succeeded")
 
 
 def test_text_classification_answers_like_the_pipeline(served: Served, client: Client, models: dict[str, str]) -> None:

@@ -94,6 +94,15 @@ def test_data_and_plan_are_shown_before_anything_starts(atelier: Atelier, model:
     assert atelier.training.list() == []
 
 
+def test_the_first_pictures_are_shown_with_their_captions(atelier: Atelier) -> None:
+    """A zip of pictures has no tokens to show: its pictures come with the page, and their sizes with the answer."""
+    form = {**FORM, "task": "text-to-image", "dataset": "samples/pictures"}
+    view, looked = TrainHandlers(atelier).data(Visit(), **form)
+    assert looked["preview"] is None
+    assert len(looked["pictures"]) == view.count('src="data:image/jpeg;base64,') == 8
+    assert all(one["caption"] in view for one in looked["pictures"])
+
+
 def test_a_training_runs_once_is_stopped_and_has_its_name_for_itself(atelier: Atelier, model: str) -> None:
     """A second start is refused while the first is alive, and its name afterwards; the drawer lists and deletes it."""
     by, drawer = TrainHandlers(atelier), JobHandlers(atelier)
