@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -45,7 +46,8 @@ def build(atelier: Atelier, _: gr.Blocks, tab: gr.Tab) -> None:
     _wire_run(by, seen, start, form)
     _wire_finished(AfterHandlers(atelier), by, seen, _Form(form, held, folds))
     follow(tab.select, by.follow, Endpoint("train_reattach", {"job": gr.State(None)}, seen.shown, public=False))
-    look_up(tab.select, by.runs, Endpoint("train_list", {}, [seen.runs, seen.runs_json]), **QUIET)
+    opened = partial(gr.on, [tab.select, seen.all_runs.expand])
+    look_up(opened, by.runs, Endpoint("train_list", {}, [seen.runs, seen.runs_json]), **QUIET)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class _Seen:
     stop: gr.Button
     resume: gr.Button
     finished: _Finished
+    all_runs: gr.Accordion
     job: gr.Dropdown
     runs: gr.HTML
     runs_json: gr.JSON
@@ -92,7 +95,7 @@ class _Seen:
             stop = gr.Button(word("stop"), size="sm", visible=False, elem_id="train-stop")
             resume = gr.Button(word("resume"), size="sm", visible=False, elem_id="train-resume")
         finished = _Finished.lay_out()
-        with gr.Accordion(word("train.runs"), open=False, elem_id="train-runs-panel"):
+        with gr.Accordion(word("train.runs"), open=False, elem_id="train-runs-panel") as panel:
             job = gr.Dropdown(
                 [],
                 value="",
@@ -103,7 +106,7 @@ class _Seen:
             )
             runs = gr.HTML(label="view", elem_id="train-runs")
         hidden = [gr.JSON(label="result", visible=False) for _ in range(3)]
-        return cls(looked, hidden[0], run, hidden[1], stop, resume, finished, job, runs, hidden[2])
+        return cls(looked, hidden[0], run, hidden[1], stop, resume, finished, panel, job, runs, hidden[2])
 
 
 @dataclass(frozen=True)

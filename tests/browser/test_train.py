@@ -70,6 +70,8 @@ def test_a_stopped_run_goes_on_and_answers_beside_its_base(open_window: OpenWind
         expect(row).to_contain_text(str(say("say.state_cancelled")), timeout=PATIENCE)
         page.locator("#train-resume").click()
         expect_finished(page, STOPPED)
+        page.locator("#train-runs-panel button").first.click()
+        expect(page.locator("#train-runs td", has_text=f"run/{STOPPED}")).to_be_visible(timeout=PATIENCE)
         page.locator("#train-text textarea").fill("What a wonderful film")
         page.locator("#train-compare").click()
         expect(page.locator("#train-answers section")).to_have_count(2, timeout=PATIENCE)
