@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from core.settings import LIMITS, PROJECT
 from core.words import dictionary, in_bytes, say
 from tests.fakes.models import tiny_bert, tiny_chat
 from tests.fakes.translators import tiny_marian, tiny_nllb
-from tests.serving import Served
+from tests.serving import Served, until
 
 OPTIONS = ("device", "dtype", "attention", "attention_slicing", "quantisation")
 LANGUAGES = ("source_language", "target_language")
@@ -127,6 +128,8 @@ OTHER_ENDPOINTS = {
     "/train_stop": ("job",),
     "/train_resume": ("job",),
     "/train_merge": ("job",),
+    "/train_compare": ("text", "question", "job"),
+    "/train_export": ("job",),
     "/train_list": (),
     "/jobs_list": (),
     **dict.fromkeys(("/job_stop", "/job_resume", "/job_delete", "/job_log", "/job_result"), ("job",)),
@@ -155,6 +158,7 @@ OUTPUTS = {
     "/text_batch_stop": ["state"],
     "/train_start": ["view", "job"],
     "/train_resume": ["view", "job"],
+    "/train_export": ["files"],
     **{name: ["state"] for name in ("/train_stop", "/job_stop", "/job_resume", "/job_delete")},
     "/job_log": ["view"],
     "/job_result": ["view", "files"],
@@ -233,7 +237,7 @@ def test_endpoints_have_the_fields_names(described: dict[str, Any]) -> None:
 def test_only_the_input_has_no_default(described: dict[str, Any], name: str) -> None:
     """Every parameter but the input itself may be left out."""
     needed = {one["parameter_name"] for one in described[name]["parameters"] if not one["parameter_has_default"]}
-    optional = {"/text_batch": {"labels", "question"}}.get(name, set())
+    optional = {"/text_batch": {"labels", "question"}, "/train_compare": {"question"}}.get(name, set())
     assert needed == (INPUTS & set(ENDPOINTS[name])) - optional
 
 
@@ -252,6 +256,28 @@ def test_every_endpoint_is_described_in_a_sentence(described: dict[str, Any], na
 
 
 # What comes back
+
+
+def test_a_training_from_its_start_to_its_zip(client: Client, models: dict[str, str]) -> None:
+    """Programs look at the data, start, ask until it is over, put a text to base and run, and take the run along."""
+    more = '{"max_steps": 2, "device": "cpu", "learning_rate": 0.05}'
+    form = {"file": None, "validation_file": None, "dataset": "samples/reviews", "name": "by-api", "more": more}
+    form |= {"model": models["sequence-classification"], "columns": "text=text"}
+    assert client.predict(api_name="/train_data", **form)[1]["columns"] == {"text": "text", "label": "label"}
+    _, job = client.predict(api_name="/train_start", **form)
+    unfinished = str(say("error.run_unfinished", name="run/by-api"))
+    assert unfinished in refusal(client, "a film", job=job, api_name="/train_compare")
+    until(lambda: client.predict(job, api_name="/train_status")[1]["state"] not in {"queued", "running"}, 300)
+    assert client.predict(job, api_name="/train_status")[1]["state"] == "succeeded"
+    view, both = client.predict("a film", job=job, api_name="/train_compare")
+    assert (both["base"]["model"], both["adapted"]["model"]) == (form["model"], "run/by-api")
+    assert {one["label"] for one in both["adapted"]["result"]} == {"positive", "negative"}
+    assert "run/by-api" in view
+    packed = client.predict(job, api_name="/train_export")["value"]
+    with zipfile.ZipFile(packed) as opened:
+        assert "adapter_model.safetensors" in opened.namelist()
+    row = next(one for one in client.predict(api_name="/train_list")[1] if one["job"] == job)
+    assert (row["name"], row["state"]) == ("by-api", "succeeded")
 
 
 def test_text_classification_answers_like_the_pipeline(served: Served, client: Client, models: dict[str, str]) -> None:

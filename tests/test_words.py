@@ -23,6 +23,7 @@ from core.pictures.recipe import KINDS
 from core.placement.remedies import REMEDIES
 from core.settings import Capability, Mode
 from core.tasks.text.sampling import PRESETS
+from core.training.data.columns import FORMS
 from core.words import FOLDER, LANGUAGES
 from tabs.images._painter import WORDS
 from tabs.images.gallery import BUTTONS
@@ -38,6 +39,8 @@ PHASES = (
     *("train", "evaluate", "save", "draw", "encode", "read_captions", "merge"),
 )
 """What long work calls its phases: the first argument of Progress, or of the Meter that counts bytes."""
+
+ROLES_OF_COLUMNS = tuple(sorted({name for forms in FORMS.values() for form in forms for name in form.every}))
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.phase_{}": PHASES,
@@ -60,6 +63,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "page.train_group.{}": tuple(GROUPS),
     "say.shelf_{}": ("tables", "pictures", "training", "evaluations"),
     "say.train_field_{}": tuple(name for names in GROUPS.values() for name in names),
+    "say.train_role_{}": ROLES_OF_COLUMNS,
+    "say.train_side_{}": ("base", "run"),
     "say.train_half_{}": ("train", "validation", "none"),
     "say.train_part_{}": ("weights", "gradients", "optimiser", "activations", "libraries"),
     "page.field.{}": (),  # as many as the forms have fields: the built page knows

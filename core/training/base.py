@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.catalogue import STARTER_BASE, ModelSpec, Source
 from core.errors import InvalidInput
@@ -14,6 +15,9 @@ from core.models.folder import starter_base_folder
 from core.models.run_files import is_prompt
 from core.placement.model_facts import ModelFacts
 from core.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from core.models.registry import Registry
 
 Resolve = Callable[[str, str], ModelSpec]
 """From a typed name and a task of core.known_tasks to what it means: Registry.resolve or Catalogue.resolve."""
@@ -76,10 +80,17 @@ def look_at(spec: ModelSpec, files: Files, cancel: CancelToken | None = None) ->
     return Base(spec, recorded_name(spec), seen.revision, seen.facts, configurations, seen.download_bytes)
 
 
-def refuse_prompts(spec: ModelSpec, files: ModelFiles) -> None:
+def refuse_prompts(spec: ModelSpec, adapters: Iterable[Path]) -> None:
     """Raise InvalidInput for a base with learnt inputs before its own: no weights can take them in, to go on from."""
-    if any(map(is_prompt, files.adapters)):
+    if any(map(is_prompt, adapters)):
         raise InvalidInput("error.train_continues_prompts", name=spec.name)
+
+
+def adapter_here(spec: ModelSpec, registry: Registry) -> tuple[Path, ...]:
+    """Return the folder of this machine that the name itself means, where a run's or an adapter's files may lie."""
+    if spec.source is Source.RUN:
+        return (registry.run(spec.name).result,)
+    return (Path(spec.name),) if spec.source is Source.FOLDER else ()
 
 
 def recorded_name(spec: ModelSpec) -> str:

@@ -216,6 +216,28 @@ class FiniteListener:
             )
 
 
+class TieListener:
+    """Of evaluations with the same metric, has the one with the lower loss count as the best.
+
+    Trainer takes a metric for better only where it is greater (or smaller), so the first of equals would stay: with few
+    held-out rows, many evaluations are equal.
+    """
+
+    def on_evaluate(self, now: Moment) -> None:
+        """Forget the best metric where this evaluation has the same and a lower loss; Trainer then takes this one."""
+        found, state = now.more["metrics"], now.state
+        value, loss = found.get(now.args.metric_for_best_model), found.get("eval_loss")
+        best = _loss_at(state, state.best_global_step)
+        if value is not None and value == state.best_metric and None not in (loss, best) and loss < best:
+            state.best_metric = None
+
+
+def _loss_at(state: Any, step: int | None) -> float | None:
+    """Return the loss that was evaluated at a step, or None."""
+    found = (one["eval_loss"] for one in reversed(state.log_history) if one["step"] == step and "eval_loss" in one)
+    return next(found, None)
+
+
 def agreed(asked: bool, args: Any) -> bool:  # noqa: FBT001 one flag, the very thing that is agreed on
     """Tell whether any process was asked: all must leave a step together, or the others wait for ever."""
     if args.world_size <= 1:

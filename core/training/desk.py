@@ -11,34 +11,41 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import Busy, InvalidInput
+from core.errors import Busy, InvalidInput, NotAModel
 from core.events import CancelToken
 from core.jobs.process import FOLDER
-from core.jobs.runner import ANYBODY, Jobs, ProcessWork
+from core.jobs.runner import ANYBODY, Jobs, ProcessWork, State
 from core.jobs.views import JobView
 from core.models.registry import Registry
-from core.training.base import Files, base_spec
+from core.runs import PREFIX, Run
+from core.training.base import Files, base_spec, refuse_prompts
 from core.training.command import worker_command
 from core.training.data.prepared import Preview, Splits
 from core.training.data.preview import preview
-from core.training.data.reading import Desk
+from core.training.data.reading import Desk, read_training_rows
+from core.training.data.roles import ColumnChoices, column_choices
 from core.training.data.rows import read_splits
 from core.training.data.rules import ModelReader
 from core.training.data.survey import survey
+from core.training.data.thumbnails import Thumbnail, thumbnails
 from core.training.data.watch import Watch
 from core.training.defaults import DataShape
+from core.training.export import export_run
 from core.training.measurement import Stopwatch
 from core.training.network import read_tokenizer
+from core.training.offers import offered_bases
 from core.training.plan import Surroundings, TrainPlan, plan_run
 from core.training.readers import model_reader
 from core.training.refusals import refuse_missing_tracker
-from core.training.settings import TrainSettings, write_settings
+from core.training.settings import TrainSettings, read_settings, write_settings
 from core.words import Sentence, say
 
 KIND = "training"
 """What a training's job is called."""
 UPLOADS = Path("data") / "upload"
 """Where a run's folder keeps its own copy of what was uploaded."""
+EXPORT = "export"
+"""Where a run's folder keeps its zip."""
 BYTES_A_CHECKPOINT = 12
 """For each number that learns: itself and AdamW's two moments, in float32."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -54,6 +61,8 @@ class Looked:
     """The chosen row in tokens; None for pictures, and where the tokenizer is not on this machine yet."""
     note: Sentence | None = None
     """Why there is no preview."""
+    pictures: tuple[Thumbnail, ...] = ()
+    """The first pictures, where the data are pictures."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +86,25 @@ class TrainDesk:
             splits = read_splits(settings, Desk(folder), watch)
             reader = self._reader(settings, watch.cancel)
             shape = survey(settings, splits, reader)
+            if settings.known_task.kind == "diffusion":
+                seen = thumbnails(splits, row, center_crop=settings.center_crop)
+                return Looked(splits, shape, None, pictures=seen)
             if reader is None:
-                pictures = settings.known_task.kind == "diffusion"
-                return Looked(splits, shape, None, None if pictures else say("say.train_no_tokenizer_yet"))
-            seen = preview(settings, splits, reader, row or splits.train[0]["row"])
-        return Looked(splits, shape, seen)
+                return Looked(splits, shape, None, say("say.train_no_tokenizer_yet"))
+            return Looked(splits, shape, preview(settings, splits, reader, row or splits.train[0]["row"]))
+
+    def columns(self, settings: TrainSettings, watch: Watch | None = None) -> ColumnChoices:
+        """Return which column is which as far as it was told or guessed, and what else there is to choose.
+
+        Raises BadFile, HubError and Cancelled; what the rows hold is `look`'s affair.
+        """
+        with self._unpacking() as folder:
+            source = read_training_rows(settings, Desk(folder), watch or Watch())
+            return column_choices(source, settings.task, settings.kind, settings.columns)
+
+    def bases(self, task: str) -> list[str]:
+        """Return the names that are offered as bases, the one to choose first in front; raises UnknownName."""
+        return offered_bases(task, self.registry)
 
     def plan(
         self, settings: TrainSettings, data: DataShape, cancel: CancelToken | None = None, *, measured: bool = True
@@ -111,6 +134,30 @@ class TrainDesk:
     def runs(self, owner: str | None = None) -> list[JobView]:
         """Return this owner's trainings, newest first."""
         return [view for view in self.jobs.list(owner) if view.kind == KIND]
+
+    def finished(self, job: str, owner: str | None = None) -> Run:
+        """Return what a training has made; raises UnknownName, and NotAModel for one that has not ended well."""
+        view = self.jobs.view(job, owner)
+        if view.state is not State.SUCCEEDED:
+            raise NotAModel("error.run_unfinished", name=f"{PREFIX}{view.settings.get('name') or view.id}")
+        return self.registry.run(f"{PREFIX}{view.id}")
+
+    def continuing(self, job: str, owner: str | None = None) -> TrainSettings:
+        """Return the settings of a training that goes on from a run: its own, on the same data, under a new name.
+
+        Raises what `finished` does, and InvalidInput for a run whose weights are its base's.
+        """
+        run = self.finished(job, owner)
+        settings = dataclasses.replace(read_settings(run.folder), model=run.name, name="")
+        refuse_prompts(base_spec(settings, self.registry.resolve), (run.result,))
+        return settings
+
+    def export(self, job: str, owner: str | None = None, cancel: CancelToken | None = None) -> Path:
+        """Return a run as a zip (see export_run), written once: what a run has made never changes."""
+        run = self.finished(job, owner)
+        folder = run.folder / EXPORT
+        made = next(folder.glob("[!.]*.zip"), None)
+        return made or export_run(run, folder, cancel)
 
     def _launch(self, wished: TrainSettings, plan: TrainPlan, owner: str | None) -> str:
         settings, fill = with_own_copies(plan.settings)

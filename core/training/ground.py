@@ -68,7 +68,7 @@ def find_ground(settings: TrainSettings, job: JobHandle) -> Ground:
     finder = Finder(catalogue, Hub())
     spec = base_spec(settings, catalogue.resolve)
     files = finder.locate(spec, _in_phase(job.report), job.cancel)
-    refuse_prompts(spec, files)
+    refuse_prompts(spec, files.adapters)
     job.cancel.check()
     return Ground(settings, spec, files, finder.facts(spec, files), device_for(settings, probe()))
 

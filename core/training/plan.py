@@ -13,7 +13,7 @@ from core.machine.devices import Device, Hardware
 from core.models.ledger import Resident
 from core.models.registry import Registry
 from core.placement.prediction import Part, total
-from core.training.base import Base, Files, base_spec, look_at
+from core.training.base import Base, Files, adapter_here, base_spec, look_at, refuse_prompts
 from core.training.choices import AUTO
 from core.training.command import nodes_command, shown_command
 from core.training.defaults import DataShape, held_out, steps_per_epoch, total_steps, with_defaults
@@ -116,7 +116,9 @@ def plan_run(
     hardware = around.registry.hardware()
     device = hardware.best if settings.device == AUTO else hardware.device(settings.device)
     refuse_for_machine(settings, device, hardware)
-    base = look_at(base_spec(settings, around.registry.resolve), around.files, cancel)
+    spec = base_spec(settings, around.registry.resolve)
+    refuse_prompts(spec, adapter_here(spec, around.registry))
+    base = look_at(spec, around.files, cancel)
     draft = _Draft(settings, data, base, device, hardware)
     draft = dataclasses.replace(draft, settings=with_defaults(settings, base.facts, data, device))
     return _planned(draft, around, folder, cancel or CancelToken())

@@ -8,6 +8,7 @@ result/run.json                                            written last: where i
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.jobs.views import installed_versions
 from core.runs import RUN_FILE
 from core.training.methods import Parameters
 
+_EMPTY_MATRICES = r"Adapter .* have invalid shape"
 FORMAT = 1
 """Of run.json; a reader of a later one may find more in it, and finds everything that is here."""
 
@@ -140,5 +142,8 @@ def _save_adapter(made: Made, result: Path) -> None:
     config = made.model.peft_config["default"]
     config.base_model_name_or_path, config.revision = made.base_name, made.base_revision
     # The vocabulary is the base's own; asked to find that out, peft would ask the Hub.
-    made.model.save_pretrained(result, selected_adapters=["default"], save_embedding_layers=False)
+    with warnings.catch_warnings():
+        # AdaLoRA may leave a layer without any rank; peft takes its empty matrices for pieces that were not gathered.
+        warnings.filterwarnings("ignore" if config.peft_type == "ADALORA" else "default", _EMPTY_MATRICES)
+        made.model.save_pretrained(result, selected_adapters=["default"], save_embedding_layers=False)
     (result / "README.md").unlink(missing_ok=True)  # peft's empty card; the run's own is written when it is shared

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.training.callbacks import as_callback
+from core.training.callbacks import TieListener, as_callback
 from core.training.data.prepared import Prepared
 from core.training.ordering import EpochOrder, LongestFirst
 from core.training.settings import TrainSettings
@@ -51,6 +51,8 @@ def make_trainer(lesson: Lesson) -> Any:
     trainer.remove_callback(PrinterCallback)
     if settings.early_stopping_patience and trainer.args.load_best_model_at_end:
         trainer.add_callback(EarlyStoppingCallback(settings.early_stopping_patience))
+    if trainer.args.load_best_model_at_end:
+        trainer.add_callback(as_callback(TieListener()))
     for listener in lesson.listeners:
         trainer.add_callback(as_callback(listener))
     return trainer

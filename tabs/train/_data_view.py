@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from core.training.data.columns import columns_as_text
 from core.training.data.prepared import Preview, Splits, Token
+from core.training.data.thumbnails import Thumbnail
 from core.training.desk import Looked
 from core.words import say
 from tabs._events import Visit
@@ -26,12 +29,7 @@ def show_data(found: Looked, visit: Visit) -> tuple[str, dict[str, Any]]:
         view += notes([found.note], visit.language)
     if found.preview:
         view += _row(found.preview, visit)
-    return view, as_result(found)
-
-
-def columns_of(splits: Splits) -> str:
-    """Return the mapping as it is typed: "text=review, label=stars"."""
-    return ", ".join(f"{canonical}={own}" for canonical, own in splits.columns.items())
+    return view + _pictures(found, visit), as_result(found)
 
 
 def as_result(found: Looked) -> dict[str, Any]:
@@ -46,6 +44,10 @@ def as_result(found: Looked) -> dict[str, Any]:
         "data_hash": splits.data_hash,
         "notes": [str(note) for note in splits.notes],
         "preview": None,
+        "pictures": [
+            {"row": one.row, "half": one.half, "caption": one.caption, "width": one.width, "height": one.height}
+            for one in found.pictures
+        ],
     }
     if found.preview:
         result["preview"] = {
@@ -62,8 +64,26 @@ def as_result(found: Looked) -> dict[str, Any]:
 
 
 def _columns(splits: Splits, visit: Visit) -> str:
-    told = say("say.train_columns", columns=columns_of(splits), available=", ".join(splits.available))
+    told = say("say.train_columns", columns=columns_as_text(splits.columns), available=", ".join(splits.available))
     return paragraph(told, visit.language)
+
+
+def _pictures(found: Looked, visit: Visit) -> str:
+    """Draw the first pictures as the model sees them, each with its caption and its half."""
+    if not found.pictures:
+        return ""
+    drawn = "".join(_picture(one, visit) for one in found.pictures)
+    head = say("say.train_first_pictures", count=len(found.pictures))
+    return paragraph(head, visit.language) + f'<div class="pictures">{drawn}</div>'
+
+
+def _picture(one: Thumbnail, visit: Visit) -> str:
+    told = visit.say(say(f"say.train_half_{one.half}"))
+    source = f"data:image/jpeg;base64,{base64.b64encode(one.jpeg).decode()}"
+    return (
+        f'<figure><img src="{source}" alt="{escape(one.caption)}"><figcaption>{escape(one.caption)}'
+        f"<small>{one.row} · {one.width} × {one.height} · {escape(told)}</small></figcaption></figure>"
+    )
 
 
 def _split(splits: Splits, visit: Visit) -> str:

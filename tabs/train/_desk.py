@@ -6,21 +6,29 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import gradio as gr
+
 from core.atelier import Atelier
-from core.errors import InvalidInput
-from core.runs import PREFIX
+from core.errors import AtelierError
+from core.jobs.runner import State
 from core.settings import Capability
+from core.training.data.columns import columns_as_text
+from core.training.data.samples import samples_for
 from core.training.data.watch import Watch
-from core.training.desk import KIND
-from core.training.merge import merge_run
-from core.words import in_bytes, say
-from tabs._events import Visit
+from core.training.tasks import find_train_task
+from core.words import say
+from tabs._events import Refusal, Visit
 from tabs._owner import owner_of
 from tabs._views import paragraph, table
-from tabs.train._data_view import columns_of, show_data
-from tabs.train._form import settings_of
+from tabs.train._data_view import show_data
+from tabs.train._form import closed, settings_of
 from tabs.train._plan_view import show_plan
-from tabs.train._run_view import Shown, as_result, draw, look, nothing_yet, watch
+from tabs.train._run_view import as_result, draw, look, nothing_yet, watch
+from tabs.train._which import choosing, latest, name_of, the_one, to_choose
+
+NO_COLUMNS = ("", None)
+"""Shown where there are no data: no columns, and none to choose."""
+ALIVE = tuple(state.value for state in State if state.alive)
 
 
 @dataclass(frozen=True)
@@ -35,12 +43,45 @@ class TrainHandlers:
         found = self.atelier.train_desk.look(settings_of(values), int(row or 0), _watch(visit))
         return show_data(found, visit)
 
-    def guess(self, visit: Visit, **values: Any) -> Any:
-        """Fill in which column is which; what was typed there is made anew, for the data are others now."""
-        settings = settings_of({**values, "columns": ""})
+    def task(self, _: Visit, task: str) -> tuple[Any, ...]:
+        """Offer the bases, methods and samples of a task; columns and groups belong to the task before."""
+        found, bases = find_train_task(task), self.atelier.train_desk.bases(task)
+        return (
+            gr.update(choices=bases, value=bases[0]),
+            gr.update(choices=list(found.methods), value=found.methods[0]),
+            gr.update(choices=list(samples_for(task)), value=""),
+            *("", None),
+            *closed(),
+        )
+
+    def guess(self, visit: Visit, **values: Any) -> tuple[str, Any]:
+        """Guess which column is what, and offer the others; what was chosen stays where these data have it."""
+        settings = settings_of(values)
         if not (settings.file or settings.dataset) or not self.atelier.settings.allows(Capability.TRAIN):
-            return ""
-        return columns_of(self.atelier.train_desk.look(settings, 0, _watch(visit)).splits)
+            return NO_COLUMNS
+        try:
+            found = self.atelier.train_desk.columns(settings, _watch(visit))
+        except AtelierError as problem:
+            raise Refusal(problem, NO_COLUMNS) from problem
+        return columns_as_text(found.forms[found.chosen].columns), asdict(found)
+
+    def guess_of_file(self, visit: Visit, **values: Any) -> tuple[Any, ...]:
+        """Guess the columns of an upload; it takes the place of a sample or data set."""
+        return self._newest(visit, "file", "dataset", values)
+
+    def guess_of_dataset(self, visit: Visit, **values: Any) -> tuple[Any, ...]:
+        """Guess the columns of a sample or data set; it takes the place of an upload."""
+        return self._newest(visit, "dataset", "file", values)
+
+    def _newest(self, visit: Visit, source: str, other: str, values: dict[str, Any]) -> tuple[Any, ...]:
+        """Let the source that was chosen last stand alone; where it was emptied, the other one stays."""
+        if not values[source]:
+            return (gr.skip(),) * 3 if values[other] else (gr.skip(), *NO_COLUMNS)
+        none = "" if other == "dataset" else None
+        try:
+            return (none, *self.guess(visit, **{**values, other: none}))
+        except Refusal as refusal:
+            raise Refusal(refusal.problem, (none, *NO_COLUMNS)) from refusal.problem
 
     def plan(self, visit: Visit, **values: Any) -> tuple[str, Any]:
         """Say what a training would take before it starts: steps, memory, time, evictions, settings file, command."""
@@ -55,17 +96,25 @@ class TrainHandlers:
         job = self.atelier.train_desk.start(settings_of(values), owner_of(self.atelier, visit), _watch(visit))
         return self._begun(visit, job)
 
-    def follow(self, visit: Visit, job: str | None) -> Generator[Shown | None]:
-        """Follow a training by its job, or your latest one, from any browser."""
-        found = job or self._latest(visit)
-        if found:
-            yield from watch(self.atelier, visit, found)
-        else:
-            yield nothing_yet(visit)
+    def follow(self, visit: Visit, job: str | None) -> Generator[tuple[Any, ...] | None]:
+        """Follow a training by its job, or your latest one, from any browser; buttons are there when they can act."""
+        found = job or latest(self.atelier, visit)
+        if not found:
+            yield (*nothing_yet(visit), *actions(None))
+            return
+        state = ""
+        for shown in watch(self.atelier, visit, found):
+            if shown is None:
+                yield None
+                continue
+            view, _, result = shown
+            named = gr.skip() if result["state"] == state else choosing(self.atelier, visit, found)
+            state = result["state"]
+            yield (view, named, result, *actions(result))
 
     def status(self, visit: Visit, job: str | None) -> tuple[str, Any]:
         """Say how a training stands: state, progress, curves, samples, notes and the end of its log."""
-        found = job or self._latest(visit)
+        found = job or latest(self.atelier, visit)
         if not found:
             view, _, result = nothing_yet(visit)
             return view, result
@@ -75,31 +124,13 @@ class TrainHandlers:
     def stop(self, visit: Visit, job: str | None) -> str:
         """Ask a training to stop after its step; a checkpoint is written first, so that it can go on later."""
         self._require()
-        return self.atelier.training.stop(self._one(visit, job), owner_of(self.atelier, visit)).value
+        return self.atelier.training.stop(the_one(self.atelier, visit, job), owner_of(self.atelier, visit)).value
 
     def resume(self, visit: Visit, job: str | None) -> tuple[str, str]:
         """Go on with a training that was stopped or died, from its newest whole checkpoint."""
         self._require()
         owner = owner_of(self.atelier, visit)
-        return self._begun(visit, self.atelier.training.resume(self._one(visit, job), owner))
-
-    def merge(self, visit: Visit, job: str | None) -> tuple[str, Any]:
-        """Write a finished run's adapter and its base as one model, once its answers are verified to be the same."""
-        self._require()
-        view = self.atelier.training.view(self._one(visit, job), owner_of(self.atelier, visit))
-        name = str(view.settings.get("name") or view.id)
-        made = merge_run(f"{PREFIX}{name}", self.atelier.registry, visit.report, visit.cancel)
-        verdict = made.verdict
-        told = say(
-            "say.train_merged",
-            name=name,
-            size=in_bytes(made.size_bytes),
-            probes=verdict.probes,
-            difference=f"{verdict.difference:.2g}",
-            moved=f"{verdict.moved:.2g}",
-        )
-        result = {"name": name, "folder": str(made.folder), "size_bytes": made.size_bytes, **asdict(verdict)}
-        return paragraph(told, visit.language) + paragraph(say("say.verbatim", text=str(made.folder)), "en"), result
+        return self._begun(visit, self.atelier.training.resume(the_one(self.atelier, visit, job), owner))
 
     def runs(self, visit: Visit) -> tuple[str, Any]:
         """List your trainings, newest first, with their state and how long they took."""
@@ -123,7 +154,7 @@ class TrainHandlers:
         head = [visit.say(say(f"say.train_list_{name}")) for name in ("name", "task", "method", "state", "seconds")]
         rows = [
             (
-                f"run/{one.settings.get('name', '')}",
+                name_of(one),
                 one.settings.get("task", ""),
                 one.settings.get("method", ""),
                 visit.say(say(f"say.state_{one.state.value}")),
@@ -136,17 +167,9 @@ class TrainHandlers:
     def _begun(self, visit: Visit, job: str) -> tuple[str, str]:
         return paragraph(say("say.train_begun"), visit.language), job
 
-    def _one(self, visit: Visit, job: str | None) -> str:
-        found = job or self._latest(visit)
-        if not found:
-            raise InvalidInput("error.no_training")
-        return found
-
-    def _latest(self, visit: Visit) -> str | None:
-        """Return the visitor's running training, else the last one."""
-        found = [one for one in self.atelier.training.recent(owner_of(self.atelier, visit)) if one.kind == KIND]
-        alive = [one for one in found if one.state.alive]
-        return (alive or found)[0].id if found else None
+    def choices(self, visit: Visit) -> Any:
+        """Offer the visitor's trainings."""
+        return gr.update(choices=to_choose(self.atelier, visit))
 
     def _require(self) -> None:
         self.atelier.settings.require(Capability.TRAIN)
@@ -154,3 +177,15 @@ class TrainHandlers:
 
 def _watch(visit: Visit) -> Watch:
     return Watch(visit.report, visit.cancel)
+
+
+def actions(result: dict[str, Any] | None) -> tuple[Any, ...]:
+    """Return updates that show what can be done: stop, go on, and all that a finished run offers."""
+    told = result or {"state": "", "resumable": False, "task": ""}
+    return (
+        gr.update(visible=told["state"] in ALIVE),
+        gr.update(visible=bool(told["resumable"])),
+        gr.update(visible=told["state"] == State.SUCCEEDED.value),
+        gr.update(visible=told["task"] == "question-answering"),
+        gr.update(visible=False),
+    )

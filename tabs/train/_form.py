@@ -15,7 +15,6 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
-from core.catalogue import model_choices
 from core.errors import InvalidInput
 from core.training.data.reading import EVERY_FORMAT
 from core.training.data.samples import samples_for
@@ -25,6 +24,7 @@ from core.words import say
 from tabs._events import QUIET, Endpoint, Visit, look_up
 from tabs._form import control
 from tabs._language import language_of, word
+from tabs.train._columns import columns_controls
 
 MAIN = ("task", "model", "method", "file", "dataset", "columns", "name", "validation_file")
 """Fields that are controls, and parameters, of their own; every other one travels in `more`."""
@@ -86,23 +86,26 @@ DEFAULTS: Mapping[str, Any] = dataclasses.asdict(TrainSettings())
 Controls = dict[str, Any]
 
 
-def main_controls() -> Controls:
-    """Make the controls that everybody needs, and `more`."""
+def main_controls(bases: list[str]) -> tuple[Controls, gr.State]:
+    """Make the controls that everybody needs, and what can be chosen as columns; `bases` are the first task's."""
     task = TRAIN_TASKS[FIRST]
     with gr.Row():
         made: Controls = {
-            "task": gr.Dropdown(list(TRAIN_TASKS), value=FIRST, label=word("field.task"), elem_id="train-task"),
+            "task": gr.Dropdown(
+                list(TRAIN_TASKS), value=FIRST, label=word("field.task"), min_width=220, elem_id="train-task"
+            ),
             "method": gr.Dropdown(
                 list(task.methods),
                 value="lora",
                 label=word("field.method"),
                 info=word("field.method.info"),
+                min_width=220,
                 elem_id="train-method",
             ),
         }
     made["model"] = gr.Dropdown(
-        base_choices(FIRST),
-        value=task.model,
+        bases,
+        value=bases[0],
         allow_custom_value=True,
         label=word("field.model"),
         info=word("field.base.info"),
@@ -116,18 +119,16 @@ def main_controls() -> Controls:
         info=word("field.dataset.info"),
         elem_id="train-dataset",
     )
-    made["file"] = _upload("file", 110)
-    made["columns"] = gr.Textbox(
-        "", label=word("field.columns"), info=word("field.columns.info"), elem_id="train-columns"
-    )
-    return made
+    made["file"] = _upload("file", 140)
+    made["columns"], held = columns_controls()
+    return made, held
 
 
 def further_controls() -> Controls:
     """Make what fewer people need: the run's name, a file to evaluate on, and all other fields as text."""
     return {
         "name": gr.Textbox("", label=word("field.run_name"), info=word("field.run_name.info"), elem_id="train-name"),
-        "validation_file": _upload("validation_file", 90),
+        "validation_file": _upload("validation_file", 140),
         "more": gr.Textbox(
             "", label=word("field.more"), info=word("field.more.info"), lines=3, max_lines=12, elem_id="train-more"
         ),
@@ -221,17 +222,6 @@ def settings_of(values: Mapping[str, Any]) -> TrainSettings:
     return settings_from({**read_more(str(values.get("more") or "")), **own})
 
 
-def task_chosen(_: Visit, task: str) -> tuple[Any, ...]:
-    """Offer the bases, methods and samples of the chosen task, and close the groups: other fields belong to it."""
-    found = find_train_task(task)
-    return (
-        gr.Dropdown(choices=base_choices(task), value=found.model),
-        gr.Dropdown(choices=list(found.methods), value=found.methods[0]),
-        gr.Dropdown(choices=list(samples_for(task)), value=""),
-        *closed(),
-    )
-
-
 def method_chosen(_: Visit) -> tuple[Any, ...]:
     """Close the groups: other fields belong to the method."""
     return closed()
@@ -240,9 +230,3 @@ def method_chosen(_: Visit) -> tuple[Any, ...]:
 def closed() -> tuple[Any, ...]:
     """Return the updates that close every group."""
     return tuple(gr.Accordion(open=False) for _ in GROUPS)
-
-
-def base_choices(task: str) -> list[str]:
-    """Return the bases that are offered: the proposed one, then what answers the task already."""
-    found = find_train_task(task)
-    return list(dict.fromkeys([found.model, *model_choices(found.catalogue_task)]))

@@ -67,6 +67,7 @@ def as_result(atelier: Atelier, visit: Visit, view: JobView, history: History) -
     return {
         "job": view.id,
         "name": view.settings.get("name", ""),
+        "task": view.settings.get("task", ""),
         "state": view.state.value,
         "position": view.position,
         "phase": progress.phase if progress else None,
@@ -86,9 +87,9 @@ def draw(atelier: Atelier, visit: Visit, view: JobView, history: History) -> str
     """Draw a run."""
     language = visit.language
     name = escape(f"run/{view.settings.get('name') or view.id}")
-    bar = progress_bar(
-        say(f"say.state_{view.state.value}"), view.progress, language, running=view.state is State.RUNNING
-    )
+    # The last thing that a run does is to save, in one step: once it is over, nobody asks how fast that went.
+    progress = view.progress if view.state is not State.SUCCEEDED else None
+    bar = progress_bar(say(f"say.state_{view.state.value}"), progress, language, running=view.state is State.RUNNING)
     seen = f'<h3 class="run-name">{name}</h3>{bar}'
     if view.waiting:
         seen += notes([view.waiting], language)

@@ -44,3 +44,19 @@ def test_a_page_asks_when_it_opens_and_when_a_tab_is_chosen(tmp_path: Path) -> N
         build(atelier, page)
     events = [one for one in page.fns.values() if control in one.outputs]
     assert sorted(name for one in events for _, name in one.targets) == ["load", "select"]
+
+
+def test_bases_follow_the_task_that_is_to_be_trained(tmp_path: Path) -> None:
+    """The list of bases is filled by the same events, for the task that is chosen beside it."""
+    atelier = open_atelier(Settings(home=tmp_path))
+    with gr.Blocks() as page, gr.Tabs(), gr.Tab("Train"):
+        task = gr.Dropdown(["text-classification"], elem_id="train-task")
+        bases = gr.Dropdown(elem_id="train-model")
+        build(atelier, page)
+    events = [one for one in page.fns.values() if bases in one.outputs]
+    assert [one.inputs for one in events] == [[task]] * 2
+    write_run(tmp_path / "runs", "reviews")
+    ask = offering(atelier, [tasks_of(bases)])
+    (found,) = ask(Visit(), task="text-classification")
+    assert found["choices"] == atelier.train_desk.bases("text-classification")
+    assert "run/reviews" in found["choices"]

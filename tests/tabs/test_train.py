@@ -15,6 +15,7 @@ from core.settings import Capability, Mode, Settings
 from core.training.settings import TrainSettings
 from tabs._events import Visit
 from tabs._jobs import JobHandlers
+from tabs.train._after import AfterHandlers
 from tabs.train._curves import Curve, chart, thinned
 from tabs.train._desk import TrainHandlers
 from tabs.train._form import DEFAULTS, GROUPS, MAIN, _merge, fits, settings_of
@@ -93,6 +94,15 @@ def test_data_and_plan_are_shown_before_anything_starts(atelier: Atelier, model:
     assert atelier.training.list() == []
 
 
+def test_the_first_pictures_are_shown_with_their_captions(atelier: Atelier) -> None:
+    """A zip of pictures has no tokens to show: its pictures come with the page, and their sizes with the answer."""
+    form = {**FORM, "task": "text-to-image", "dataset": "samples/pictures"}
+    view, looked = TrainHandlers(atelier).data(Visit(), **form)
+    assert looked["preview"] is None
+    assert len(looked["pictures"]) == view.count('src="data:image/jpeg;base64,') == 8
+    assert all(one["caption"] in view for one in looked["pictures"])
+
+
 def test_a_training_runs_once_is_stopped_and_has_its_name_for_itself(atelier: Atelier, model: str) -> None:
     """A second start is refused while the first is alive, and its name afterwards; the drawer lists and deletes it."""
     by, drawer = TrainHandlers(atelier), JobHandlers(atelier)
@@ -137,14 +147,14 @@ def test_a_guest_is_refused_in_words(tmp_path: Path) -> None:
 
 def test_what_has_not_ended_well_is_not_merged(atelier: Atelier, model: str) -> None:
     """A run that made nothing has nothing to merge; it is refused in words."""
-    by = TrainHandlers(atelier)
+    by, after = TrainHandlers(atelier), AfterHandlers(atelier)
     with pytest.raises(InvalidInput):
-        by.merge(Visit(), "")
+        after.merge(Visit(), "")
     _, job = by.start(Visit(), **FORM, model=model, name="early", more='{"max_steps": 100000, "device": "cpu"}')
     by.stop(Visit(), job)
     *_, _ended = by.follow(Visit(), job)
     with pytest.raises(AtelierError):
-        by.merge(Visit(), job)
+        after.merge(Visit(), job)
 
 
 def test_curves_go_on_over_an_attempt_that_died() -> None:

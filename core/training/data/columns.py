@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import BadFile, InvalidInput
-from core.fields import comma_separated
 from core.training.data.prepared import (
     ANSWERS,
     CHAT,
@@ -26,6 +25,7 @@ from core.training.data.source import Source
 SEEN = 200
 """Rows that are looked at to tell what a column holds."""
 MOST_CLASSES = 1_000
+_NEXT = re.compile(r"[,，、،\n](?=\s*[a-z_]+\s*=|\s*$)")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,11 @@ USUAL: Mapping[str, list[str]] = {
 """Canonical column → what people call it, the most telling first."""
 
 
+def columns_as_text(columns: Mapping[str, str]) -> str:
+    """Write what `told_columns` reads."""
+    return ", ".join(f"{canonical}={own}" for canonical, own in columns.items() if own)
+
+
 def forms_of(task: str, kind: str) -> tuple[Form, ...]:
     """Return the forms of a task; of text generation only those of the `kind` that was asked for."""
     wanted = {"plain": (_PLAIN,), "instructions": (_CHAT, _COMPLETION, _INSTRUCTION)}
@@ -101,9 +106,12 @@ def forms_of(task: str, kind: str) -> tuple[Form, ...]:
 
 
 def told_columns(text: str) -> dict[str, str]:
-    """Read "text=review, label=stars"; raises InvalidInput for what has no = or names a column twice."""
+    """Read "text=review, label=stars"; raises InvalidInput for what has no = or names a column twice.
+
+    A comma within a column's name is part of it: only one before the next "name=" ends it.
+    """
     told: dict[str, str] = {}
-    for part in comma_separated(text):
+    for part in filter(None, map(str.strip, _NEXT.split(text))):
         canonical, sign, own = (piece.strip() for piece in part.partition("="))
         if not sign or not canonical or not own or canonical in told:
             raise InvalidInput("error.data_columns_unreadable", part=part)
@@ -138,7 +146,7 @@ def map_columns(source: Source, task: str, kind: str, told: str = "") -> Mapped:
     forms = forms_of(task, kind)
     available = all_columns(source)
     _refuse_strange(said, forms, available)
-    tried = [(form, _guess(form, said, source, available)) for form in forms if set(said) <= set(form.every)]
+    tried = [(form, guess(form, said, source, available)) for form in forms if set(said) <= set(form.every)]
     for form, columns in tried:
         if set(form.needed) <= set(columns):
             return Mapped(form, columns)
@@ -169,7 +177,7 @@ def _refuse_strange(said: Mapping[str, str], forms: tuple[Form, ...], available:
             raise BadFile("error.no_such_column", column=own, columns=", ".join(available))
 
 
-def _guess(form: Form, said: Mapping[str, str], source: Source, available: tuple[str, ...]) -> dict[str, str]:
+def guess(form: Form, said: Mapping[str, str], source: Source, available: tuple[str, ...]) -> dict[str, str]:
     """Fill the form: told columns, then usual names, then contents; no column stands for two things."""
     found = dict(said)
     parted = {name.rpartition(".")[0] for name in available}

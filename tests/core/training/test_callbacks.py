@@ -15,6 +15,7 @@ from core.training.callbacks import (
     FiniteListener,
     Moment,
     StopListener,
+    TieListener,
 )
 from core.training.checkpoints import checkpoints_in, fault_in, step_of
 from tests.core.training.tiny import events, job_at, plain_trainer
@@ -126,3 +127,28 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path, job: JobHand
     assert refused.value.sentence.values["step"] == 2
     assert (checkpoints.last_step, checkpoints_in(tmp_path / "checkpoints")) == (0, [])
     assert events(job, "metrics")[-1].payload["loss"] is None
+
+
+def test_of_equal_evaluations_the_lower_loss_is_the_best(tmp_path: Path) -> None:
+    """Where the metric never moves, the weights that stay are those with the lowest loss, not the first."""
+    chosen = {}
+    for listeners in ([], [TieListener()]):
+        trainer = plain_trainer(
+            tmp_path / str(len(listeners)),
+            listeners,
+            learning_rate=0.01,
+            eval_strategy="steps",
+            eval_steps=2,
+            save_strategy="steps",
+            save_steps=2,
+            load_best_model_at_end=True,
+            metric_for_best_model="eval_f1",
+            greater_is_better=True,
+        )
+        trainer.compute_metrics = lambda _: {"f1": 0.5}
+        trainer.train()
+        losses = {one["step"]: one["eval_loss"] for one in trainer.state.log_history if "eval_loss" in one}
+        chosen[len(listeners)] = (trainer.state.best_global_step, min(losses, key=losses.__getitem__))
+        assert trainer.state.best_metric == 0.5
+    assert chosen[0][0] == 2
+    assert chosen[1][0] == chosen[1][1] > 2

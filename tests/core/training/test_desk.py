@@ -43,3 +43,15 @@ def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
     assert found.shape.rows == len(found.splits.train)
     assert found.shape.longest > 0
     assert list(desk.scratch.iterdir()) == []
+
+
+def test_pictures_are_looked_at(tmp_path: Path) -> None:
+    """Of a zip of pictures the first ones are shown, with their captions; what was unpacked for it is gone."""
+    desk = open_atelier(Settings(home=tmp_path / "home")).train_desk
+    settings = TrainSettings(task="text-to-image", dataset="samples/pictures")
+    found = desk.look(settings)
+    assert found.preview is None
+    assert [one.row for one in found.pictures] == sorted(one.row for one in found.pictures)
+    assert all(one.caption and one.jpeg for one in found.pictures)
+    assert desk.look(settings, row=3).pictures[0].row == 3
+    assert list(desk.scratch.iterdir()) == []

@@ -118,6 +118,18 @@ def test_a_finished_run_is_a_plain_adapter(start: Callable[..., JobHandle], mode
     assert made.labels == tuple(config.id2label.values())
 
 
+def test_of_equal_evaluations_the_weights_with_the_lowest_loss_stay(start: Callable[..., JobHandle]) -> None:
+    """While accuracy does not move yet, the loss already falls: the run keeps its lowest, not the first."""
+    cadence = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    quiet = {"learning_rate": 1e-5, "warmup_steps": 0, "metric_for_best_model": "accuracy", "max_steps": 4}
+    job = start("bert", feelings(), **cadence, **quiet)
+    train_here(job)
+    told = {one.payload["step"]: one.payload for one in events(job, "evaluation")}
+    assert len({one["accuracy"] for one in told.values()}) == 1
+    lowest = min(told, key=lambda step: told[step]["eval_loss"])
+    assert read_run(job.result_folder).best_step == lowest > 1
+
+
 def test_the_record_says_how_it_came_about(start: Callable[..., JobHandle], models: dict[str, Path]) -> None:
     """Base, method, every choice, data, parameters, steps and peak; and the checkpoints' room is given back."""
     job = start("bert", feelings(), name="first", seed=5)

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from core.atelier import open_atelier
 from core.catalogue import Source
 from core.errors import InvalidInput, NotAModel, UnknownName, WrongTask
 from core.models.registry import Registry
+from core.settings import Settings
 from core.training.base import base_spec, look_at
+from core.training.defaults import DataShape
 from core.training.record import read_run
 from core.training.settings import TrainSettings
 from tests.core.training.finished import registry_at, train
@@ -148,6 +151,10 @@ def test_nothing_goes_on_from_learnt_inputs(tmp_path: Path, model: Path) -> None
     with pytest.raises(InvalidInput) as refusal:
         train(tmp_path, "run/prefix", feelings(), name="more", **BRIEF)
     assert refusal.value.sentence.key == "error.train_continues_prompts"
+    desk = open_atelier(Settings(home=tmp_path)).train_desk
+    with pytest.raises(InvalidInput) as planned:
+        desk.plan(TrainSettings(model="run/prefix", dataset="samples/reviews"), DataShape(9, 1), measured=False)
+    assert planned.value.sentence.key == "error.train_continues_prompts"
 
 
 def test_a_chat_template_comes_with_the_run(tmp_path: Path) -> None:
