@@ -20,12 +20,15 @@ LIBRARIES = ("torch", "transformers", "peft", "gradio", "tokenizers")
 
 @dataclass(frozen=True)
 class Measure:
-    """One line: ours beside the plain library, in `unit`; `target` bounds their ratio, their difference, or ours."""
+    """One line: ours beside the plain library, in `unit`; `target` bounds their ratio, their difference, or ours.
+
+    `plain` is None where ours stands alone.
+    """
 
     name: str
     unit: str
     ours: float
-    plain: float
+    plain: float | None = None
     target: float | None = None
     compare: Comparison = "ratio"
     at_least: bool = False
@@ -34,7 +37,7 @@ class Measure:
     @property
     def value(self) -> float:
         """What the target bounds."""
-        if self.compare == "ours":
+        if self.compare == "ours" or self.plain is None:
             return self.ours
         return self.ours / self.plain if self.compare == "ratio" else self.ours - self.plain
 
@@ -106,7 +109,7 @@ def _row(measure: Measure) -> tuple[str, ...]:
     sign = {"ratio": "x", "difference": f" {measure.unit} more", "ours": f" {measure.unit}"}[measure.compare]
     bound = "" if measure.target is None else f"{'≥' if measure.at_least else '≤'} {_short(measure.target)}{sign}"
     verdict = {None: "", True: "PASS", False: "MISS"}[measure.met]
-    plain = "" if measure.compare == "ours" else _short(measure.plain)
+    plain = "" if measure.compare == "ours" or measure.plain is None else _short(measure.plain)
     return (f"{measure.name} ({measure.unit})", _short(measure.ours), plain, f"{_short(measure.value)}{sign}",
             bound, verdict)  # fmt: skip
 

@@ -77,7 +77,8 @@ def _pattern(part: ast.expr) -> str:
 def _figures(line: dict[str, Any]) -> tuple[str, str, str]:
     unit = line["unit"]
     compared = {"ratio": f"{line['value']:.2f}×", "difference": f"{line['value']:+.2f} {unit}", "ours": "–"}
-    return f"{line['ours']:.2f} {unit}", f"{line['plain']:.2f} {unit}", compared[line["compare"]]
+    plain = "–" if line["plain"] is None else f"{line['plain']:.2f} {unit}".rstrip()
+    return f"{line['ours']:.2f} {unit}".rstrip(), plain, compared[line["compare"]].rstrip()
 
 
 def _target(line: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 SEED = 13
 SHORTEST, LONGEST = 3, 200
@@ -28,6 +29,14 @@ PARTS = (
     "the second half forgives the slow beginning",
 )
 
+PRAISE = (PARTS[0], *PARTS[3:14:2])
+BLAME = (PARTS[1], *PARTS[4:15:2])
+EITHER = (PARTS[2], PARTS[15])
+DOUBT = 0.1
+"""Part of a judged text that speaks against its verdict; in short texts it may be all there is, as in real ones."""
+SHORTEST_JUDGED, LONGEST_JUDGED = 5, 120
+"""Words, as reviews of films and products have them."""
+
 
 def mixed_texts(count: int, seed: int = SEED) -> list[str]:
     """Return `count` texts of 3 to 200 words, their lengths spread evenly over the orders of magnitude."""
@@ -42,8 +51,20 @@ def short_texts(count: int, seed: int = SEED) -> list[str]:
     return [_text(chance, chance.randint(5, 20)) for _ in range(count)]
 
 
-def _text(chance: random.Random, words: int) -> str:
+def judged_texts(count: int, seed: int = SEED) -> list[tuple[str, str]]:
+    """Return `count` texts of 5 to 120 words, half of them "positive" and half "negative", each with its verdict."""
+    chance = random.Random(seed)  # noqa: S311 the same
+    low, high = math.log(SHORTEST_JUDGED), math.log(LONGEST_JUDGED)
+    found = []
+    for number in range(count):
+        verdict, speaks, against = (("positive", PRAISE, BLAME), ("negative", BLAME, PRAISE))[number % 2]
+        parts = (*speaks * round((1 - DOUBT) / DOUBT), *against, *EITHER)
+        found.append((_text(chance, round(math.exp(chance.uniform(low, high))), parts), verdict))
+    return found
+
+
+def _text(chance: random.Random, words: int, parts: Sequence[str] = PARTS) -> str:
     said: list[str] = []
     while len(said) < words:
-        said += chance.choice(PARTS).split()
+        said += chance.choice(parts).split()
     return " ".join(said[:words]).capitalize() + "."

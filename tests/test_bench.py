@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +16,13 @@ import torch
 from bench._agreement import Tolerance, agreement
 from bench._measure import Measure, Outcome, report, table
 from bench._readme import printed_lines, refusal
-from bench._texts import LONGEST, SHORTEST, mixed_texts
+from bench._texts import BLAME, LONGEST, PRAISE, SHORTEST, judged_texts, mixed_texts
 from bench.generation import _Unending
+from core.training.record import read_run
+from core.training.settings import TrainSettings
+from tests.core.training.finished import train
+from tests.core.training.tiny import feelings
+from tests.fakes.models import tiny_bert
 
 PROJECT = Path(__file__).resolve().parent.parent
 NAMES = sorted(path.stem for path in (PROJECT / "bench").glob("[a-z]*.py"))
@@ -40,6 +46,8 @@ def test_every_claim_has_its_runnable() -> None:
         "request",
         "rows",
         "start",
+        "training",
+        "training_runs",
         "translation",
         "users",
     ]
@@ -93,6 +101,7 @@ def outcome(measure: Measure, *, equal: bool = True) -> Outcome:
         (Measure("time", "ms", 21, 10, target=10, compare="difference"), "MISS"),
         (Measure("growth", "x", 1.05, 9, target=1.05, compare="ours"), "PASS"),
         (Measure("growth", "x", 1.06, 9, target=1.05, compare="ours"), "MISS"),
+        (Measure("seconds", "s", 180, target=180, compare="ours"), "PASS"),
     ],
 )
 def test_a_line_is_held_against_its_target(measure: Measure, verdict: str) -> None:
@@ -128,6 +137,17 @@ def test_the_texts_are_the_same_for_everybody() -> None:
     assert min(lengths) >= SHORTEST
     assert max(lengths) <= LONGEST
     assert max(lengths) > 20 * min(lengths)
+
+
+def test_judged_texts_speak_for_their_verdict() -> None:
+    """Half of them praise; a long text says more for its verdict than against it."""
+    texts = judged_texts(200)
+    assert texts == judged_texts(200)
+    assert sum(verdict == "positive" for _, verdict in texts) == 100
+    for text, verdict in texts:
+        if len(text.split()) > 100:
+            praised, blamed = (sum(text.count(part) for part in parts) for parts in (PRAISE, BLAME))
+            assert (praised > blamed) is (verdict == "positive")
 
 
 def test_answers_agree_within_the_tolerance() -> None:
@@ -198,3 +218,48 @@ def test_pictures_of_both_sides_are_compared_place_by_place() -> None:
     assert images.difference(fast, replace(slow, pictures=[white, grey])) == 10
     other = replace(slow, pictures=[white, grey])
     assert not images.outcome(([fast], [other]), ([fast], [slow]), ([1.0], [2.0]), {}).equal
+
+
+def test_two_trainings_are_compared_by_their_means() -> None:
+    """Speed is of all samples, the peak the largest; losses too far apart, and other amounts of work, are seen."""
+    training = importlib.import_module("bench.training")
+    quick = training.Training(5.0, 10.0, 400, 0.30, 0.90, 800_000_000)
+    slow = training.Training(8.0, 30.0, 400, 0.32, 0.88, 900_000_000)
+    found = training.outcome([quick, replace(quick, peak_bytes=1_000_000_000)], [slow, slow], {})
+    speed, peak, start, *_ = found.measures
+    assert found.equal
+    assert (speed.ours, speed.met, peak.ours, peak.met) == (40.0, True, 1000.0, False)
+    assert (start.value, start.met) == (-3.0, True)
+    assert not training.outcome([quick], [replace(slow, loss=0.36)], {}).equal
+    assert not training.outcome([quick], [replace(slow, accuracy=0.84)], {}).equal
+    assert not training.outcome([quick], [replace(slow, samples=399)], {}).equal
+
+
+def test_the_plain_script_is_told_what_the_libraries_take(tmp_path: Path) -> None:
+    """Each choice that it is told is an argument of TrainingArguments or LoraConfig, and has our plan's value."""
+    from peft import LoraConfig
+    from transformers import TrainingArguments
+
+    training = importlib.import_module("bench.training")
+    made = TrainSettings(num_train_epochs=2.0, per_device_train_batch_size=4, eval_strategy="epoch", logging_steps=1,
+                         save_strategy="epoch", metric_for_best_model="eval_f1", max_length=48)  # fmt: skip
+    told = training.plain_options(made, {}, dict.fromkeys(training.LORA), tmp_path)
+    arguments = TrainingArguments(**{**told["arguments"], "warmup_steps": 0.06})
+    assert (arguments.num_train_epochs, arguments.per_device_train_batch_size, arguments.bf16) == (2.0, 4, False)
+    assert set(told["lora"]) <= set(LoraConfig.__dataclass_fields__)
+    assert told["max_length"] == 48
+
+
+def test_a_run_is_read_from_what_it_left(tmp_path: Path) -> None:
+    """Events tell when the first step began and the last evaluation ended; every row that went through is counted."""
+    training = importlib.import_module("bench.training")
+    started = time.time()
+    model = tiny_bert(tmp_path / "model")
+    often = {"max_steps": 4, "eval_strategy": "steps", "eval_steps": 2, "load_best_model_at_end": False}
+    run = train(tmp_path, model, feelings(), validation_fraction=0.25, **often)
+    found, record = training.read_ours(run, started), read_run(run / "result")
+    assert found.loss == pytest.approx(record.metrics["eval_loss"])
+    assert found.samples == round(record.rows["train"] * record.epochs) + 2 * record.rows["validation"]
+    assert found.start_seconds > 0
+    assert 0 < found.seconds <= time.time() - started - found.start_seconds
+    assert found.peak_bytes == record.peak_bytes

@@ -18,6 +18,7 @@ from core.errors import Cancelled, ModelError
 from core.events import CancelToken, Progress
 from core.jobs.work import JobHandle
 from core.training.checkpoints import mark, rotate
+from core.unload import trim_heap
 
 TELL_SECONDS = 0.5
 """Progress is written at most this often: the page looks no more often."""
@@ -137,6 +138,18 @@ class EventListener:
         """Return the seconds that `done` steps take at the speed of this attempt, earlier attempts' steps included."""
         elapsed, own = time.perf_counter() - self._began, done - self._first_step
         return elapsed * done / own if own > 0 else 0.0
+
+
+class HeapListener:
+    """Gives back what a step has let go of: the next batch, of another length, would find no hole that fits it.
+
+    Batches of like lengths differ from one another, and glibc keeps the holes: a run would come to hold a fifth more.
+    """
+
+    def on_step_end(self, now: Moment) -> None:
+        """Trim the heap where the step was computed in it."""
+        if now.args.device.type == "cpu":
+            trim_heap()
 
 
 class StopListener:

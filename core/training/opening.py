@@ -10,7 +10,14 @@ from typing import Any
 
 from core.jobs.child import rank_here
 from core.jobs.work import JobHandle
-from core.training.callbacks import CheckpointListener, EventListener, FiniteListener, StopListener, as_callback
+from core.training.callbacks import (
+    CheckpointListener,
+    EventListener,
+    FiniteListener,
+    HeapListener,
+    StopListener,
+    as_callback,
+)
 from core.training.checkpoints import Found
 from core.training.choices import AUTO
 from core.training.data.collators import collator_for
@@ -74,7 +81,7 @@ class Listening:
         """Return the listeners in the order in which they must hear: `first` writes before a checkpoint is marked."""
         events = EventListener(self.job, rows)
         stop = StopListener(self.job.cancel)
-        return (*first, events, FiniteListener(self.checkpoints), self.checkpoints, stop)
+        return (*first, events, HeapListener(), FiniteListener(self.checkpoints), self.checkpoints, stop)
 
 
 def open_text(ground: Ground, listening: Listening) -> Opened:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.catalogue import ModelSpec, Source
-from core.machine.memory import resident_bytes
+from core.machine.peak import peak_bytes
 from core.placement.model_facts import ModelFacts
 from core.training.base import Base
 from core.training.memory import frozen_dtype
@@ -74,7 +74,7 @@ def measure(order: Mapping[str, Any]) -> dict[str, float]:
     return {
         "seconds_per_pass": statistics.median(passes[1:]),
         "seconds_forth": forth,
-        "peak_bytes": _peak(step.device),
+        "peak_bytes": peak_bytes(step.device),
         "passes": len(passes),
     }
 
@@ -165,20 +165,6 @@ def _noisy_latents(step: Step, model: Any) -> dict[str, Any]:
             "time_ids": torch.zeros((step.rows, 6), device=step.device, dtype=dtype),
         }
     return batch
-
-
-def _peak(device: str) -> int:
-    """Return the most bytes that were held: of this process, or as the GPU counts them."""
-    import torch
-
-    if device.startswith("cuda"):
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource
-    except ImportError:  # Windows
-        return resident_bytes()
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 if __name__ == "__main__":

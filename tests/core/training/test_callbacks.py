@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from core.errors import Cancelled, ModelError
 from core.jobs.work import JobHandle
+from core.machine.memory import resident_bytes
 from core.training.callbacks import (
     CheckpointListener,
     EventListener,
     FiniteListener,
+    HeapListener,
     Moment,
     StopListener,
     TieListener,
@@ -152,3 +156,19 @@ def test_of_equal_evaluations_the_lower_loss_is_the_best(tmp_path: Path) -> None
         assert trainer.state.best_metric == 0.5
     assert chosen[0][0] == 2
     assert chosen[1][0] == chosen[1][1] > 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc's heap is trimmed")
+def test_holes_in_the_heap_go_back_to_the_system() -> None:
+    """What a step has let go of is given back even where something behind it is still in use; on a GPU nothing is."""
+    held = [bytearray(b"x") * 100_000 for _ in range(2_000)]
+    last = held[-1]
+    del held
+    before = resident_bytes()
+    given_back = {}
+    for device in ("cuda", "cpu"):
+        HeapListener().on_step_end(Moment(SimpleNamespace(device=SimpleNamespace(type=device)), None, None, {}))
+        given_back[device] = before - resident_bytes()
+    assert given_back["cuda"] < 10_000_000
+    assert given_back["cpu"] > 100_000_000
+    assert len(last) == 100_000

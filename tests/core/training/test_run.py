@@ -176,7 +176,8 @@ def test_every_task_and_method_learns(
     made = read_run(job.result_folder)
     assert made.metrics[metric] >= 0
     assert made.metrics["eval_loss"] > 0
-    assert events(job, "evaluation")[-1].payload[metric.removeprefix("eval_")] == made.metrics[metric]
+    told = [one.payload[metric.removeprefix("eval_")] for one in events(job, "evaluation")]
+    assert made.metrics[metric] in told  # of the best one, which need not be the last
     weights = "model.safetensors" if values.get("method") == "full" else "adapter_model.safetensors"
     assert (job.result_folder / weights).stat().st_size > 0
     writes = made.task in ("translation", "summarization", "text-generation", "preference")

@@ -115,3 +115,16 @@ def test_one_process_sees_one_gpu(
     (tmp_path / "settings.json").write_text(json.dumps({"device": device}))
     prepare_environment(tmp_path)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == left
+
+
+@pytest.mark.parametrize(("task", "kept"), [("text-classification", "128"), ("text-to-image", None)])
+def test_a_worker_keeps_few_kernels_of_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, kept: str | None
+) -> None:
+    """Batches of texts come in many shapes, a UNet's in one that needs them all."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    (tmp_path / "settings.json").write_text(json.dumps({"device": "cpu", "task": task}))
+    prepare_environment(tmp_path)
+    assert os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY") == kept
