@@ -121,7 +121,7 @@ def test_a_finished_run_is_a_plain_adapter(start: Callable[..., JobHandle], mode
 def test_of_equal_evaluations_the_weights_with_the_lowest_loss_stay(start: Callable[..., JobHandle]) -> None:
     """While accuracy does not move yet, the loss already falls: the run keeps its lowest, not the first."""
     cadence = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
-    quiet = {"learning_rate": 1e-5, "warmup_steps": 0, "metric_for_best_model": "accuracy", "max_steps": 4}
+    quiet = {"learning_rate": 1e-4, "warmup_steps": 0, "metric_for_best_model": "accuracy", "max_steps": 8}
     job = start("bert", feelings(), **cadence, **quiet)
     train_here(job)
     told = {one.payload["step"]: one.payload for one in events(job, "evaluation")}
