@@ -47,18 +47,18 @@ class AfterHandlers:
     def merge(self, visit: Visit, job: str | None) -> tuple[str, Any]:
         """Write a finished run's adapter and its base as one model, once its answers are verified to be the same."""
         run = self.atelier.train_desk.finished(*self._mine(visit, job))
-        made, name = merge_run(run.name, self.atelier.registry, visit.report, visit.cancel), run.name
-        verdict = made.verdict
+        made = merge_run(run.name, self.atelier.registry, visit.report, visit.cancel)
+        verdict, name = made.verdict, run.name.removeprefix(PREFIX)
         told = say(
             "say.train_merged",
-            name=name.removeprefix(PREFIX),
+            name=name,
             size=in_bytes(made.size_bytes),
             probes=verdict.probes,
             difference=f"{verdict.difference:.2g}",
             moved=f"{verdict.moved:.2g}",
         )
         folder = str(made.folder)
-        result = {"name": name.removeprefix(PREFIX), "folder": folder, "size_bytes": made.size_bytes, **asdict(verdict)}
+        result = {"name": name, "folder": folder, "size_bytes": made.size_bytes, **asdict(verdict)}
         return paragraph(told, visit.language) + paragraph(say("say.verbatim", text=folder), "en"), result
 
     def train_on(self, visit: Visit, job: str | None) -> tuple[Any, ...]:

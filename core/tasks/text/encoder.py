@@ -138,12 +138,12 @@ def encode(
     return [Encoded(tuple(ids), tuple(kinds), length) for ids, kinds, length in rows]
 
 
-def cut_note(model: LoadedModel, encoded: Sequence[Encoded]) -> Sentence | None:
-    """Return the sentence that says how much the model could not read, or None if it read everything."""
+def cut_notes(model: LoadedModel, encoded: Sequence[Encoded]) -> tuple[Sentence, ...]:
+    """Return the sentence that says how much the model could not read; nothing if it read everything."""
     longest = max((one.length for one in encoded), default=0)
     if longest <= model.max_length:
-        return None
-    return say("say.text_cut", read=model.max_length, length=longest)
+        return ()
+    return (say("say.text_cut", read=model.max_length, length=longest),)
 
 
 def with_notes(provenance: Provenance, notes: Iterable[Sentence]) -> Provenance:

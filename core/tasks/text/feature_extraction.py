@@ -13,7 +13,7 @@ from core.models.loading import LoadedModel
 from core.models.registry import Registry
 from core.provenance import Provenance
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, borrow, cut_note, encode, forward, with_notes
+from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, borrow, cut_notes, encode, forward, with_notes
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder, cosines, embed, read_tokens, unit_length
 from core.tasks.text.taught import script_notes
@@ -95,7 +95,7 @@ def extract_features(
         encoded = encode(encoder, [*lines, query] if query else lines)
         tokens = _token_vectors(registry, encoder, encoded[: len(lines)], lane) if settings.pooling == NONE else None
         vectors = _vectors(registry, encoder, encoded, settings, lane)
-        notes = (*filter(None, (cut_note(encoder, encoded),)), *script_notes(model, *lines, query))
+        notes = (*cut_notes(encoder, encoded), *script_notes(model, *lines, query))
         provenance = model.provenance(time.perf_counter() - started)
     if tokens is not None and (len(lines) > 1 or query):
         notes += (say("say.similarity_of_means"),)

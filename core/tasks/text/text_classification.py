@@ -12,7 +12,7 @@ from core.models.loading import LoadedModel
 from core.models.registry import Registry
 from core.provenance import Provenance
 from core.settings import LIMITS
-from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, cut_note, encode, forward, read_logits, with_notes
+from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, cut_notes, encode, forward, read_logits, with_notes
 from core.tasks.text.label_score import LabelScore
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.taught import script_notes
@@ -55,8 +55,7 @@ def classify_text(
     with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
         encoded = encode(model, [settings.text])
         scores = _scores(registry, model, encoded, settings, lane)[0]
-        note = cut_note(model, encoded)
-        notes = (*((note,) if note else ()), *script_notes(model, settings.text))
+        notes = (*cut_notes(model, encoded), *script_notes(model, settings.text))
         provenance = model.provenance(time.perf_counter() - started)
     return TextClassification(scores, with_notes(provenance, notes), notes)
 

@@ -19,7 +19,7 @@ from core.tasks.text.encoder import (
     Encoded,
     Lane,
     borrow,
-    cut_note,
+    cut_notes,
     encode,
     forward,
     read_logits,
@@ -106,8 +106,7 @@ def classify_zero_shot(
     ) as model:
         encoded = _encode(model, [settings.text], settings.hypotheses)
         scores = _scores(registry, model, encoded, settings, lane)[0]
-        note = cut_note(model, encoded)
-        notes = (*((note,) if note else ()), *script_notes(model, settings.text, *settings.hypotheses))
+        notes = (*cut_notes(model, encoded), *script_notes(model, settings.text, *settings.hypotheses))
         provenance = model.provenance(time.perf_counter() - started)
     return ZeroShotClassification(settings.text, scores, with_notes(provenance, notes), notes)
 
