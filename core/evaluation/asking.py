@@ -10,7 +10,7 @@ from core.errors import AtelierError, InvalidInput, RemoteUnreachable
 from core.evaluation.data import WRITES, EvaluationData
 from core.evaluation.metrics.language import Desk, losses_of
 from core.evaluation.reading import input_of
-from core.evaluation.settings import WISHES, EvaluateSettings
+from core.evaluation.settings import EvaluateSettings
 from core.events import CancelToken
 from core.messages import Message, read_messages
 from core.remote.chat import CUT
@@ -21,7 +21,7 @@ from core.tasks.text.beams import STOPPED, Request
 from core.tasks.text.chat_elsewhere import ask_elsewhere
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.question_answering import answer_questions
-from core.tasks.text.row_tasks import ROW_TASKS, UNUSED, WRITTEN
+from core.tasks.text.row_tasks import ROW_TASKS, UNUSED, WRITTEN, RowOptions
 from core.tasks.text.text_generation import TEXTS_TOGETHER, continue_texts
 from core.tasks.text.writing import write_many
 from core.training.data.encoding.chat_text import has_template
@@ -102,26 +102,6 @@ def _reply(result: Any, *, cut: bool) -> Reply:
     return Reply(problem=told(result)) if isinstance(result, AtelierError) else Reply(result, cut=cut)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What core.tasks.text.row_tasks reads of a table's settings."""
-
-    model: str
-    device: str
-    dtype: str
-    attention: str
-    attention_slicing: str
-    quantisation: str
-    source_language: str
-    target_language: str
-    sentences: int
-    max_length: int
-    max_new_tokens: int
-    num_beams: int
-    question: str = UNUSED
-    min_length: int = 0
-
-
 def asker_for(settings: EvaluateSettings, data: EvaluationData, model: str) -> Asker:
     """Return how these rows are asked of a model by its name; raises InvalidInput for what its task refuses."""
     task = ROW_TASKS[settings.task]
@@ -140,16 +120,17 @@ def asker_for(settings: EvaluateSettings, data: EvaluationData, model: str) -> A
     return Asker(answer, task.together, beams, lambda loaded: task.check(row, loaded))
 
 
-def _asked(settings: EvaluateSettings, model: str) -> _Asked:
-    return _Asked(
+def _asked(settings: EvaluateSettings, model: str) -> RowOptions:
+    return RowOptions(
         model=model,
+        question=UNUSED,
         source_language=settings.source_language,
         target_language=settings.target_language,
         sentences=settings.sentences,
         max_length=min(settings.max_new_tokens, 500),
         max_new_tokens=settings.max_new_tokens,
         num_beams=settings.num_beams,
-        **{name: getattr(settings, name) for name in WISHES},
+        **settings.wishes,
     )
 
 

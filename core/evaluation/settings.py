@@ -7,18 +7,17 @@ from pathlib import Path
 
 from core.errors import InvalidInput
 from core.evaluation.tasks import EVALUATION_TASKS, EvaluationTask, chosen_metrics, find_evaluation_task
-from core.fields import choice, comma_separated, enforce, number, text
-from core.placement.wish import ATTENTIONS, DTYPES, QUANTISATIONS, THREE_STATES, Wish
+from core.fields import choice, comma_separated, number, text
 from core.runs import PREFIX
 from core.seeds import LARGEST_SEED
 from core.settings import LIMITS
+from core.tasks.text.options import RunOptions
 
 MOST_MODELS = 4
-WISHES = ("device", "dtype", "attention", "attention_slicing", "quantisation")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
+class EvaluateSettings(RunOptions):
     """Everything an evaluation is asked to do; all fields have defaults, but either file or dataset must be there."""
 
     task: str = choice("text-classification", tuple(EVALUATION_TASKS))
@@ -47,15 +46,10 @@ class EvaluateSettings:
     draws: int = number(1_000, low=100, high=10_000)
     """Bootstrap samples behind each interval."""
     seed: int = number(42, low=0, high=LARGEST_SEED)
-    device: str = "auto"
-    dtype: str = choice("auto", DTYPES)
-    attention: str = choice("auto", ATTENTIONS)
-    attention_slicing: str = choice("auto", THREE_STATES)
-    quantisation: str = choice("none", QUANTISATIONS)
 
     def __post_init__(self) -> None:
         """Refuse what lies outside the limits, metrics that do not fit the task, and what contradicts itself."""
-        enforce(self)
+        super().__post_init__()
         chosen_metrics(self.task, self.metrics)
         label_pairs(self.labels)
         if len(self.model_names) > MOST_MODELS:
@@ -87,11 +81,6 @@ class EvaluateSettings:
     def data_name(self) -> str:
         """What people call the data."""
         return self.dataset.strip() or Path(self.file).name
-
-    @property
-    def wish(self) -> Wish:
-        """How the models shall run."""
-        return Wish(**{name: getattr(self, name) for name in WISHES})
 
 
 def label_pairs(typed: str) -> dict[str, str]:

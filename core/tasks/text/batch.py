@@ -16,7 +16,7 @@ from typing import Any
 from core.catalogue import find_task, languages_in
 from core.errors import AtelierError, HubError, InvalidInput, ModelError
 from core.events import Progress
-from core.fields import choice, number, text
+from core.fields import choice, text
 from core.jobs.runner import JobHandle
 from core.machine.memory import ran_out
 from core.models.loading import LoadedModel
@@ -35,30 +35,18 @@ from core.tasks.text.batch_results import (
     write_summary,
 )
 from core.tasks.text.encoder import Lane, borrow
-from core.tasks.text.options import ModelOptions
-from core.tasks.text.row_tasks import ROW_TASKS
+from core.tasks.text.row_tasks import ROW_TASKS, RowOptions
 
 KIND = "text_batch"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextBatchSettings(ModelOptions):
+class TextBatchSettings(RowOptions):
     """Which column of which file, and what to do with each of its texts."""
 
     file: str
     column: str = text(limit=500, optional=True)
     task: str = choice("text-classification", tuple(ROW_TASKS))
-    labels: str = text(limit=5_000, optional=True)
-    question: str = text(limit=1_000, optional=True)
-    source_language: str = text(limit=40, optional=True)
-    target_language: str = text(limit=40, optional=True)
-    targets: str = text(limit=5_000, optional=True)
-    sentences: int = number(3, low=1, high=20)
-    min_length: int = number(0, low=0, high=500)
-    max_length: int = number(0, low=0, high=500)
-    max_new_tokens: int = number(0, low=0, high=1024)
-    """0 = the task's own, as for both lengths and the beams."""
-    num_beams: int = number(0, low=0, high=16)
 
     @property
     def file_name(self) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.fields import number, text
 from core.models.loading import LoadedModel
 from core.tasks.text.feature_extraction import FeatureExtractionSettings, extract_features_of_texts
 from core.tasks.text.fill_mask import FillMaskSettings, fill_masks_of_texts
-from core.tasks.text.options import WISHES
+from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_in_texts
 from core.tasks.text.summarization import SummarizationSettings, summarize_texts
@@ -30,6 +31,23 @@ TOGETHER = 256
 WRITTEN = 32
 """Rows that are written together at most, so that the first of a table are seen within a minute or so."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class RowOptions(ModelOptions):
+    """What the tasks are asked of each row; 0 = the task's own."""
+
+    labels: str = text(limit=5_000, optional=True)
+    question: str = text(limit=1_000, optional=True)
+    source_language: str = text(limit=40, optional=True)
+    target_language: str = text(limit=40, optional=True)
+    targets: str = text(limit=5_000, optional=True)
+    sentences: int = number(3, low=1, high=20)
+    min_length: int = number(0, low=0, high=500)
+    max_length: int = number(0, low=0, high=500)
+    max_new_tokens: int = number(0, low=0, high=1024)
+    num_beams: int = number(0, low=0, high=16)
+
+
 ASKED_BY: Mapping[str, tuple[str, ...]] = {
     "labels": ("zero-shot-classification",),
     "question": ("question-answering",),
@@ -42,7 +60,7 @@ ASKED_BY: Mapping[str, tuple[str, ...]] = {
     "max_new_tokens": ("text-generation", "translation"),
     "num_beams": ("text-generation", "translation", "summarization"),
 }
-"""What /text_batch takes for some of its tasks: the setting, and who asks for it; the numbers' 0 is the task's own."""
+"""Which tasks ask for a field of RowOptions."""
 
 Answer = Callable[..., Sequence[Any]]
 """(texts, row settings, registry, borrowed model, lane) → one pipeline result a text."""
@@ -52,8 +70,8 @@ Answer = Callable[..., Sequence[Any]]
 class RowTask:
     """One task in a table."""
 
-    settings: Callable[[Any], Any]
-    """The batch's settings → the settings of one row's task; its text is UNUSED."""
+    settings: Callable[[RowOptions], Any]
+    """Returns the settings of one row's task; its text is UNUSED."""
     answer: Answer
     columns: tuple[str, ...]
     cells: Callable[[Any], dict[str, Any]]
@@ -66,55 +84,56 @@ class RowTask:
     """(settings of a row, model) → nothing; raises in words what would fail every row."""
 
 
-def _options(settings: Any, *asked: str) -> dict[str, Any]:
+def _options(settings: RowOptions, *asked: str) -> dict[str, Any]:
     """Return model and wishes, and what was `asked` for besides; what is 0 stays the task's own."""
     told = {name: getattr(settings, name) for name in asked}
     return {
-        **{name: getattr(settings, name) for name in ("model", *WISHES)},
+        "model": settings.model,
+        **settings.wishes,
         **{name: value for name, value in told.items() if value},
     }
 
 
-def _text_classification(batch: Any) -> TextClassificationSettings:
-    return TextClassificationSettings(text=UNUSED, top_k=1, **_options(batch))
+def _text_classification(row: RowOptions) -> TextClassificationSettings:
+    return TextClassificationSettings(text=UNUSED, top_k=1, **_options(row))
 
 
-def _zero_shot(batch: Any) -> ZeroShotClassificationSettings:
-    return ZeroShotClassificationSettings(text=UNUSED, **_options(batch, "labels"))
+def _zero_shot(row: RowOptions) -> ZeroShotClassificationSettings:
+    return ZeroShotClassificationSettings(text=UNUSED, **_options(row, "labels"))
 
 
-def _token_classification(batch: Any) -> TokenClassificationSettings:
-    return TokenClassificationSettings(text=UNUSED, **_options(batch))
+def _token_classification(row: RowOptions) -> TokenClassificationSettings:
+    return TokenClassificationSettings(text=UNUSED, **_options(row))
 
 
-def _question(batch: Any) -> QuestionAnsweringSettings:
+def _question(row: RowOptions) -> QuestionAnsweringSettings:
     return QuestionAnsweringSettings(
-        question=batch.question, context=UNUSED, handle_impossible_answer=True, **_options(batch)
+        question=row.question, context=UNUSED, handle_impossible_answer=True, **_options(row)
     )
 
 
-def _summarization(batch: Any) -> SummarizationSettings:
+def _summarization(row: RowOptions) -> SummarizationSettings:
     asked = ("sentences", "min_length", "max_length", "num_beams")
-    return SummarizationSettings(text=UNUSED, **_options(batch, *asked))
+    return SummarizationSettings(text=UNUSED, **_options(row, *asked))
 
 
-def _fill_mask(batch: Any) -> FillMaskSettings:
-    return FillMaskSettings(text=UNUSED, top_k=1, **_options(batch, "targets"))
+def _fill_mask(row: RowOptions) -> FillMaskSettings:
+    return FillMaskSettings(text=UNUSED, top_k=1, **_options(row, "targets"))
 
 
-def _generation(batch: Any) -> TextGenerationSettings:
+def _generation(row: RowOptions) -> TextGenerationSettings:
     """Always the best token, so that a table comes out the same again."""
-    options = _options(batch, "max_new_tokens", "num_beams")
+    options = _options(row, "max_new_tokens", "num_beams")
     return TextGenerationSettings(prompt=UNUSED, do_sample=False, candidates=0, **options)
 
 
-def _translation(batch: Any) -> TranslationSettings:
+def _translation(row: RowOptions) -> TranslationSettings:
     asked = ("source_language", "target_language", "max_new_tokens", "num_beams")
-    return TranslationSettings(text=UNUSED, **_options(batch, *asked))
+    return TranslationSettings(text=UNUSED, **_options(row, *asked))
 
 
-def _feature_extraction(batch: Any) -> FeatureExtractionSettings:
-    return FeatureExtractionSettings(text=UNUSED, **_options(batch))
+def _feature_extraction(row: RowOptions) -> FeatureExtractionSettings:
+    return FeatureExtractionSettings(text=UNUSED, **_options(row))
 
 
 def _embed(texts: Sequence[str], *rest: Any) -> Sequence[Any]:
