@@ -32,6 +32,8 @@ def generation_controls(settings: type, api_name: str, without: Collection[str] 
     made = {name: _made(settings, name) for name in NAMES if name not in without}
     touched = [made[name] for name in preset("balanced")]
     look_up(chosen.input, _apply, Endpoint(f"{api_name}_preset", {"name": chosen}, touched, public=False))
+    # What was changed by hand is no preset any more.
+    gr.on([one.input for one in touched], None, outputs=chosen, js="() => null", api_visibility="private")
     return made
 
 

@@ -40,8 +40,6 @@ class TextTask:
     """What the view does when it is clicked, as gr.HTML's js_on_load."""
     details: bool = False
     """The result has .details, which the view shows in its own way: JSON for programs, behind the other outputs."""
-    keeps: bool = False
-    """A stop ends `answer` with what there is; else it ends in nothing."""
 
     @property
     def api_name(self) -> str:
@@ -95,13 +93,10 @@ def lay_out(
 def _wire(
     task: TextTask, handler: Callable[..., Output], buttons: tuple[gr.Button, gr.Button], asked: Endpoint
 ) -> None:
-    """Wire Run and Stop; where a stop keeps what there is, the work is asked to end before Gradio drops the event."""
+    """Wire Run and Stop: the work is asked to end, with what there is or a word, before Gradio drops the event."""
     (run, stop), stops = buttons, Stops()
     wire = write if task.sketch else compute
-    running = wire(run.click, stops.stoppable(handler) if task.keeps else handler, asked)
-    if not task.keeps:
-        stop.click(None, cancels=[running], api_visibility="private")
-        return
+    running = wire(run.click, stops.stoppable(handler), asked)
 
     def end(visit: Visit) -> Output:
         """Stop what this page runs, and show what there is of it."""

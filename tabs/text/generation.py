@@ -67,7 +67,6 @@ def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
         sketch=_sketch,
         script=BRANCH,
         details=True,
-        keeps=True,
     )
     lay_out(atelier, task, _main, _more, EXAMPLES, wishes)
 

@@ -42,7 +42,6 @@ def build(atelier: Atelier, wishes: dict[str, Any]) -> None:
         describe="Translate a text sentence by sentence, and keep its layout.",
         sketch=_sketch,
         script=COPY,
-        keeps=True,
     )
     lay_out(atelier, task, _main, _more, EXAMPLES, wishes)
 

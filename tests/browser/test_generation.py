@@ -51,13 +51,17 @@ def test_a_candidate_leads_another_way(panel: Page) -> None:
 
 
 def test_a_preset_moves_the_controls(panel: Page) -> None:
-    """Choosing a preset sets the settings that it names, where everybody sees them."""
+    """Choosing a preset sets the settings that it names, where everybody sees them; another setting is no preset."""
     panel.locator(f"#{NAME}-more").get_by_role("button").first.click()
     panel.get_by_label(WORDS["page.preset.creative"]).check()
     top_k = panel.get_by_label(WORDS["page.field.top_k_sampling"])
     expect(top_k).to_have_value("0")
-    panel.get_by_label(WORDS["page.preset.balanced"]).check()
+    balanced = panel.get_by_label(WORDS["page.preset.balanced"])
+    balanced.check()
     expect(top_k).to_have_value("50")
+    top_k.fill("7")
+    expect(balanced).not_to_be_checked()
+    expect(top_k).to_have_value("7")
 
 
 def test_contradictions_are_a_sentence(panel: Page) -> None:
