@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from core.catalogue import Catalogue
 from core.conversations.store import Conversations
+from core.evaluation.dashboard.desk import RunsDesk
 from core.evaluation.desk import EvaluationDesk
 from core.hub.client import Hub
 from core.jobs.board import JobBoard
@@ -51,6 +52,8 @@ class Atelier:
     """Where trainings are planned and started."""
     evaluation_desk: EvaluationDesk
     """Where evaluations are started and read."""
+    runs_desk: RunsDesk
+    """Where all trainings and evaluations are looked through."""
 
     def adopt(self) -> None:
         """Call at start-up: find what an earlier server left, and make room."""
@@ -96,6 +99,7 @@ def open_atelier(settings: Settings) -> Atelier:
         board=board,
         train_desk=desk,
         evaluation_desk=EvaluationDesk(registry, evaluations, settings.answers_folder),
+        runs_desk=RunsDesk(training, evaluations),
     )
 
 

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from core.training.history import MOST_POINTS, Point, thinned
+
 WIDTH, HEIGHT = 320, 150
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 8, 20
-MOST_POINTS = 300
-"""Drawn of one curve; a screen shows no more."""
-
-Point = tuple[float, float]
-"""(step, value)"""
 
 
 @dataclass(frozen=True)
@@ -41,19 +38,6 @@ def chart(title: str, curves: Sequence[Curve]) -> str:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{_axes(frame)}{lines}</svg>'
         "</figure>"
     )
-
-
-def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
-    """Return at most `most` points from all over the curve: of each stretch the lowest or the highest, and the last."""
-    if len(points) <= most:
-        return list(points)
-    pairs = max((most - 1) // 2, 1)
-    kept: list[Point] = []
-    for part in range(pairs):
-        stretch = points[part * len(points) // pairs : (part + 1) * len(points) // pairs]
-        ends = {min(stretch, key=lambda one: one[1]), max(stretch, key=lambda one: one[1])}
-        kept += sorted(ends)
-    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from core.atelier import Atelier, open_atelier
 from core.errors import AtelierError, Busy, InvalidInput, NotAllowed
 from core.jobs.events import Event
 from core.settings import Capability, Mode, Settings
+from core.training.history import History
 from core.training.settings import TrainSettings
 from tabs._events import Visit
 from tabs._jobs import JobHandlers
@@ -19,7 +20,6 @@ from tabs.train._after import AfterHandlers
 from tabs.train._curves import Curve, chart, thinned
 from tabs.train._desk import TrainHandlers
 from tabs.train._form import DEFAULTS, GROUPS, MAIN, _merge, fits, settings_of
-from tabs.train._history import History
 from tests.fakes.models import tiny_bert
 
 FORM = {"task": "text-classification", "method": "lora", "dataset": "samples/reviews", "file": None}

@@ -1,0 +1,1 @@
+"""All trainings and evaluations of an instance in one table, with their curves and figures."""
