@@ -33,7 +33,8 @@ def generation_controls(settings: type, api_name: str, without: Collection[str] 
     touched = [made[name] for name in preset("balanced")]
     look_up(chosen.input, _apply, Endpoint(f"{api_name}_preset", {"name": chosen}, touched, public=False))
     # What was changed by hand is no preset any more.
-    gr.on([one.input for one in touched], None, outputs=chosen, js="() => null", api_visibility="private")
+    by_hand: list[Any] = [one.input for one in touched]  # type: ignore[attr-defined] all of them take input
+    gr.on(by_hand, None, outputs=chosen, js="() => null", api_visibility="private")
     return made
 
 
