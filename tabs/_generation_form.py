@@ -33,7 +33,7 @@ def generation_controls(settings: type, api_name: str, without: Collection[str] 
     touched = [made[name] for name in preset("balanced")]
     look_up(chosen.input, _apply, Endpoint(f"{api_name}_preset", {"name": chosen}, touched, public=False))
     # What was changed by hand is no preset any more.
-    by_hand: list[Any] = [one.input for one in touched]  # type: ignore[attr-defined] all of them take input
+    by_hand: list[Any] = [one.input for one in touched]  # type: ignore[attr-defined]
     gr.on(by_hand, None, outputs=chosen, js="() => null", api_visibility="private")
     return made
 

@@ -10,6 +10,7 @@ from typing import Any
 from core.atelier import Atelier
 from core.errors import AtelierError
 from core.jobs.runner import JobView, State
+from core.training.history import LEARNING, History
 from core.training.record import RunRecord, read_run
 from core.words import in_bytes, say
 from tabs._events import Visit
@@ -17,7 +18,6 @@ from tabs._files import offer
 from tabs._owner import owner_of
 from tabs._views import failure, folded, notes, paragraph, progress_bar, table
 from tabs.train._curves import Curve, chart
-from core.training.history import LEARNING, History
 
 Shown = tuple[str, str, Any]
 """(view, job id, result)"""
