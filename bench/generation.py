@@ -50,7 +50,7 @@ PROMPTS = (
     "Mom said they could have cake after dinner, but Ben",
     "In a small house by the sea there lived a",
 )
-LONG_PROMPT = 8 * PROMPT_TOKENS_AT_ONCE
+LONG_PROMPT = 32 * PROMPT_TOKENS_AT_ONCE
 WARM_UP = 3
 """Rounds before speed is measured: models are loaded, and the step from token to token is recorded."""
 
@@ -113,7 +113,8 @@ def measure(sizes: Sizes) -> Outcome:
             Measure("all users at once, beside ours one by one", "tokens/s", _rate(together, written),
                     _rate(one_by_one, written), 3.0, at_least=True),
             Measure("first token behind a long text, beside alone", "ms", behind * 1e3, unhindered * 1e3, 2.0),
-            Measure("first token behind long prompts, beside alone", "ms", behind_prompts * 1e3, alone_again * 1e3),
+            Measure("first token behind long prompts, beside alone", "ms", behind_prompts * 1e3, alone_again * 1e3,
+                    2.0),
             Measure("longest gap between tokens of a first text, beside the usual", "ms", longest * 1e3, usual * 1e3,
                     LONGEST_PAUSE * 1e3, "ours"),
         ),

@@ -24,8 +24,10 @@ from core.events import CancelToken
 if TYPE_CHECKING:
     import torch
 
-PROMPT_TOKENS_AT_ONCE = 256
-"""Tokens of a prompt read in one step: others wait no longer than this for their next token."""
+PROMPT_TOKENS_AT_ONCE = 64
+"""Tokens of a prompt read in one step on a processor: others wait no longer than this for their next token."""
+ACCELERATED = 8
+"""An accelerator reads so many times as many in the time that one step takes anyway."""
 
 
 @dataclass(frozen=True)
@@ -184,14 +186,15 @@ class Decoder:
         import torch
 
         writing, cache = turn.writing, turn.cache or _new_cache(self.model)
-        part = torch.tensor([writing.prompt[turn.read :][:PROMPT_TOKENS_AT_ONCE]], device=self.model.device)
+        device = self.model.device
+        part = torch.tensor([writing.prompt[turn.read :][: tokens_at_once(device)]], device=device)
         logits = self.model(part, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
         read = turn.read + part.shape[1]
         if read < len(writing.prompt):
             with self._lock:
                 self._prompts.append(_Prompt(writing, cache, read))
             return
-        prompt = torch.tensor([list(writing.prompt)], device=self.model.device)
+        prompt = torch.tensor([list(writing.prompt)], device=device)
         writing.ids = prompt.repeat(writing.count, 1)
         if writing.count > 1:
             cache.batch_repeat_interleave(writing.count)
@@ -280,6 +283,11 @@ def _tokens(writing: Writing, logits: torch.Tensor, chosen: torch.Tensor) -> lis
         Token(id_, chance, tuple(candidates)) if reason is None else None
         for id_, chance, candidates, reason in zip(chosen.tolist(), picked, found, writing.reasons, strict=True)
     ]
+
+
+def tokens_at_once(device: torch.device) -> int:
+    """Return how many tokens of a prompt are read in one step."""
+    return PROMPT_TOKENS_AT_ONCE * (1 if device.type == "cpu" else ACCELERATED)
 
 
 def _new_cache(model: Any) -> Any:

@@ -129,6 +129,29 @@ def tiny_llama(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def tiny_spaced_llama(folder: Path) -> Path:
+    """Write `tiny_llama` with a tokenizer as Llama 2's: tokens begin with their space, which decoding strips in front.
+
+    It knows small letters, alone and behind a space, and pairs of them behind a space.
+    """
+    from string import ascii_lowercase
+
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    tiny_llama(folder)
+    file, count = folder / "tokenizer.json", len(Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab())
+    pairs = (f"▁{first}{second}" for first in ascii_lowercase for second in ascii_lowercase)
+    tokens = ["<s>", "</s>", "<pad>", "▁", *ascii_lowercase, *(f"▁{one}" for one in ascii_lowercase), *pairs][:count]
+    tokenizer = Tokenizer(models.BPE({token: place for place, token in enumerate(tokens)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    tokenizer.save(str(file))
+    return folder
+
+
 def tiny_chat(folder: Path, template: str | None = CHATML) -> Path:
     """Write `tiny_llama` with a chat template (None = none) and the tokens <|im_start|> and <|im_end|> for it."""
     import torch

@@ -6,10 +6,13 @@ import pytest
 
 from core.catalogue import starter_names
 from core.models.registry import Registry
+from core.tasks.text.chat import ChatSettings, chat
 from core.tasks.text.fill_mask import FillMaskSettings, fill_masks
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_question
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
+from core.tasks.text.text_generation import TextGenerationSettings, generate_text
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens
+from core.tasks.text.translation import TranslationSettings, translate
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_zero_shot
 
 BRISTOL = (
@@ -130,6 +133,32 @@ def test_fill_mask_among_words(registry: Registry) -> None:
     needs("fill-mask")
     answer = fill_masks(FillMaskSettings(text="The bird can [MASK] in the sky.", targets="fly, cook, book"), registry)
     assert answer.result[0]["token_str"] == "fly"
+
+
+@pytest.mark.parametrize(
+    ("text", "french"),
+    [
+        ("I am very tired.", "Je suis très fatigué."),
+        ("Where is the station?", "Où est la gare ?"),
+        ("She has two cats.", "Elle a deux chats."),
+    ],
+)
+def test_translation(registry: Registry, text: str, french: str) -> None:
+    """Everyday sentences are translated as everybody would."""
+    needs("translate-en-fr")
+    found = translate(TranslationSettings(text=text), registry)
+    assert found.translation_text == french
+    assert found.provenance.model == "starter/translate-en-fr"
+
+
+def test_stories_and_chat(registry: Registry) -> None:
+    """A story goes on as a story; asked for one in a chat, the same starter tells of what it was asked for."""
+    needs("stories")
+    story = generate_text(TextGenerationSettings(prompt="Once upon a time", do_sample=False), registry)
+    assert "there was a" in story.result[0]["generated_text"]
+    reply = chat(ChatSettings(message="Tell me a story about a cat.", do_sample=False, max_new_tokens=80), registry)
+    assert "cat" in reply.text
+    assert {story.provenance.model, reply.provenance.model} == {"starter/stories"}
 
 
 @pytest.mark.parametrize(

@@ -157,12 +157,18 @@ def test_a_stop_of_nothing_changes_nothing(served: Served) -> None:
     assert "value" not in json.dumps(answer["data"])
 
 
-def test_a_cancelled_request_stops_writing(client: Client, served: Served, story: str) -> None:
-    """After a client's cancel nobody borrows the model any more, long before thousands of tokens could be written."""
-    job = client.submit("Once", model=story, **LONG, api_name="/text_generation")
+def test_a_cancelled_request_stops_writing(client: Client, served: Served, tmp_path: Path) -> None:
+    """After a client's cancel nobody borrows the model any more, while the same text would be written for minutes."""
+    endless = str(tiny_llama(tmp_path / "endless"))
+    for name, key in (("config.json", "max_position_embeddings"), ("tokenizer_config.json", "model_max_length")):
+        path = Path(endless) / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), key: 100_000}))
+    asked = {**LONG, "max_new_tokens": 4096, "min_new_tokens": 4096}
+    job = client.submit("Once", model=endless, **asked, api_name="/text_generation")
     until(lambda: len(job.outputs()) > 0 or job.done())
+    assert served.borrowers() == 1
     job.cancel()
-    until(lambda: served.borrowers() == 0)
+    until(lambda: served.borrowers() == 0, seconds=20)
 
 
 @pytest.mark.parametrize(

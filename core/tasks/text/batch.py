@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from core.tasks.text.batch_results import (
     write_summary,
 )
 from core.tasks.text.encoder import Lane, borrow
-from core.tasks.text.row_tasks import ROW_TASKS, RowOptions
+from core.tasks.text.row_tasks import ASKED_BY, ROW_TASKS, RowOptions
 
 KIND = "text_batch"
 
@@ -73,6 +73,16 @@ class TextBatchSettings(RowOptions):
 def _languages(task: str) -> dict[str, str]:
     """Return the settings that an old task name such as translation_en_to_fr tells."""
     return dict(zip(("source_language", "target_language"), languages_in(task) or (), strict=False))
+
+
+def unused_by(settings: TextBatchSettings) -> tuple[str, ...]:
+    """Return the settings that somebody chose and that the task does not ask for."""
+    usual = {field.name: field.default for field in fields(settings)}
+    return tuple(
+        name
+        for name, tasks in ASKED_BY.items()
+        if settings.task not in tasks and getattr(settings, name) != usual[name]
+    )
 
 
 def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -> None:
@@ -153,14 +163,15 @@ class _Worker:
         """Return what answered so far, in so many seconds."""
         longest = ROW_TASKS[self.settings.task].longest(self.model)
         provenance = self.model.provenance(seconds, mixed=self.lane.mixes(self.model))
-        return Summary(provenance, self.column, longest, layout=table.layout)
+        return Summary(provenance, self.column, longest, layout=table.layout, unused=unused_by(self.settings))
 
     def _answered(self, places: Sequence[int], texts: Sequence[str]) -> dict[int, Row]:
         """Ask the model for all at once; if that fails, one by one, so that only the bad row fails."""
         if not places:
             return {}
         cut: set[int] = set()
-        lane = replace(self.lane, on_cut=cut.update)
+        full: set[int] = set()
+        lane = replace(self.lane, on_cut=cut.update, on_full=full.update)
         try:
             answer = ROW_TASKS[self.settings.task].answer
             results = answer(texts, self.settings.row_settings(), self.registry, self.model, lane)
@@ -174,7 +185,7 @@ class _Worker:
             alone = (self._answered([place], [one]) for place, one in zip(places, texts, strict=True))
             return {place: row for rows in alone for place, row in rows.items()}
         found = enumerate(zip(places, results, strict=True))
-        return {place: _row(place, result, cut=number in cut) for number, (place, result) in found}
+        return {place: _row(place, result, cut=number in cut, full=number in full) for number, (place, result) in found}
 
     def _log(self, problem: Exception) -> None:
         """Write a bug's traceback into the job's log, once for each place in the code."""
@@ -184,11 +195,11 @@ class _Worker:
             self.job.log("".join(traceback.format_exception(problem)))
 
 
-def _row(place: int, result: Any, *, cut: bool) -> Row:
+def _row(place: int, result: Any, *, cut: bool, full: bool) -> Row:
     """Return a row with its answer, or with why the task refuses this row's text."""
     if isinstance(result, AtelierError):
         return Row(place, problem=told(result))
-    return Row(place, result=result, cut=cut)
+    return Row(place, result=result, cut=cut, full=full)
 
 
 def concerns_every_row(problem: Exception) -> bool:

@@ -37,6 +37,8 @@ class Row:
     blank: bool = False
     cut: bool = False
     """Whether the model could not read all of the text."""
+    full: bool = False
+    """Whether the answer has as many tokens as were allowed."""
 
     @property
     def status(self) -> str:
@@ -56,6 +58,8 @@ class Outcome:
     """The first rows: number, the task's columns, status."""
     cut: int = 0
     """Rows whose text was longer than the model reads."""
+    full: int = 0
+    """Rows whose answer has as many tokens as were allowed."""
     texts: Sequence[str] = ()
     """The beginning of each preview row's text; nothing in the summaries of older versions."""
 
@@ -70,12 +74,19 @@ class Summary:
     outcome: Outcome | None = None
     layout: Layout = field(default_factory=Layout)
     """How the file was read."""
+    unused: Sequence[str] = ()
+    """Settings that somebody chose, and that the task does not ask for."""
 
     @property
     def notes(self) -> tuple[Sentence, ...]:
-        """What happened on the way: texts that were cut."""
-        cut = self.outcome.cut if self.outcome else 0
-        return (say("say.texts_cut", count=cut, read=self.max_length),) if cut else ()
+        """What happened on the way: texts and answers that were cut, settings that played no part."""
+        cut, full = (self.outcome.cut, self.outcome.full) if self.outcome else (0, 0)
+        told = (
+            (cut, say("say.texts_cut", count=cut, read=self.max_length)),
+            (full, say("say.answers_full", count=full)),
+            (self.unused, say("say.batch_unused", names=", ".join(self.unused))),
+        )
+        return tuple(sentence for happened, sentence in told if happened)
 
     @property
     def ran(self) -> Provenance:
@@ -100,7 +111,8 @@ def read_summary(result_folder: Path) -> Summary | None:
         provenance = {**found["provenance"], "fallbacks": tuple(found["provenance"]["fallbacks"])}
         outcome = Outcome(**found["outcome"]) if found.get("outcome") else None
         layout = Layout(**found.get("layout", {}))
-        return Summary(Provenance(**provenance), found["column"], found["max_length"], outcome, layout)
+        unused = tuple(found.get("unused", ()))
+        return Summary(Provenance(**provenance), found["column"], found["max_length"], outcome, layout, unused)
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
 
@@ -180,8 +192,9 @@ def outcome_of(rows: Sequence[Row], task: str, cells: Sequence[Any]) -> Outcome:
         status_counts(rows),
         distribution(rows, task),
         [_preview(row, ROW_TASKS[task]) for row in first],
-        sum(row.cut for row in rows),
-        ["" if row.blank else _shortened(cells[row.place]) for row in first],
+        cut=sum(row.cut for row in rows),
+        full=sum(row.full for row in rows),
+        texts=["" if row.blank else _shortened(cells[row.place]) for row in first],
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from core.compute.decoding import PROMPT_TOKENS_AT_ONCE, Token, Written, inputs_of
+from core.compute.decoding import Token, Written, inputs_of, tokens_at_once
 from core.errors import Cancelled
 from core.events import CancelToken, Progress
 from core.models.loading import LoadedModel, Report
@@ -50,6 +50,8 @@ class Request:
     """Somebody sees how probable each token was; beams must look that up in a pass of its own."""
     background: bool = False
     """Of a table: others go first."""
+    behind: Sequence[int] = ()
+    """The end of the prompt, which the text goes on: some tokenizers write a space only between two tokens."""
 
 
 def write_with_beams(request: Request, registry: Registry, model: LoadedModel, *, keep: bool = False) -> Written:
@@ -167,8 +169,9 @@ class _Search:
         network, before = self.model.model, self.request.ids[:-1]
         cache: Any = DynamicCache(config=network.config)
         fewest = {"logits_to_keep": 1} if "logits_to_keep" in inputs_of(network) else {}
-        for first in range(0, len(before), PROMPT_TOKENS_AT_ONCE):
-            part = self._ids(before[first : first + PROMPT_TOKENS_AT_ONCE])
+        together = tokens_at_once(network.device)
+        for first in range(0, len(before), together):
+            part = self._ids(before[first : first + together])
             network(part, past_key_values=cache, use_cache=True, **fewest)
             self._pause()
         if before:

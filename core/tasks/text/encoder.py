@@ -51,6 +51,8 @@ class Lane:
     report: Report | None = None
     on_cut: Callable[[Iterable[int]], None] | None = None
     """Told which of many texts (by their places) were longer than the model reads."""
+    on_full: Callable[[Iterable[int]], None] | None = None
+    """Told which of many answers have as many tokens as were allowed, so that their ends may be missing."""
 
     def mixes(self, model: LoadedModel) -> bool:
         """Tell whether this request is computed under bfloat16 autocast."""

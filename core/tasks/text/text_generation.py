@@ -20,7 +20,7 @@ from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
 from core.tasks.text.sampling import GenerationOptions, unused
 from core.tasks.text.taught import script_notes
-from core.tasks.text.writing import UNFINISHED, Told, tokens_per_second, write, write_many
+from core.tasks.text.writing import UNFINISHED, Told, decoded, tokens_per_second, write, write_many
 from core.words import Sentence, say
 
 TASK = "text-generation"
@@ -116,7 +116,9 @@ def generate_text(
         ids, cut = _prompt(settings.prompt, settings, model)
         notes = (*cut, *unused(settings), *script_notes(model, settings.prompt))
         cancel = lane.cancel or CancelToken()
-        request = Request(ids, settings, seed, cancel, candidates=settings.candidates, report=lane.report)
+        request = Request(
+            ids, settings, seed, cancel, candidates=settings.candidates, report=lane.report, behind=ids[-CONTEXT:]
+        )
         written = write(request, registry, model, told, keep=True)
         pairs = zip(written.rows, written.reasons, strict=True)
         rows = tuple(_continuation(model, ids, row, why) for row, why in pairs)
@@ -138,8 +140,11 @@ def continue_texts(
     written = write_many(requests, registry, model, at_once=TEXTS_TOGETHER)
     if lane.on_cut:
         lane.on_cut(place for place, (_, notes) in enumerate(prompts) if notes)
-    rows = (model.tokenizer.decode([token.id for token in one.rows[0]], skip_special_tokens=True) for one in written)
-    return [[{"generated_text": text + str(row)}] for text, row in zip(texts, rows, strict=True)]
+    rows = (
+        decoded(model.tokenizer, [token.id for token in one.rows[0]], ids[-CONTEXT:])
+        for one, (ids, _) in zip(written, prompts, strict=True)
+    )
+    return [[{"generated_text": text + row}] for text, row in zip(texts, rows, strict=True)]
 
 
 def _prompt(
@@ -157,12 +162,10 @@ def _prompt(
 
 
 def _continuation(model: LoadedModel, prompt: Sequence[int], tokens: Sequence[Token], reason: str) -> Continuation:
-    first = tokens[:MOST_PIECES]
-    text, begun = (
-        str(model.tokenizer.decode([token.id for token in part], skip_special_tokens=True)) for part in (tokens, first)
-    )
+    first, behind = tokens[:MOST_PIECES], prompt[-CONTEXT:]
+    text, begun = (decoded(model.tokenizer, [token.id for token in part], behind) for part in (tokens, first))
     rest = text[len(begun.rstrip(UNFINISHED)) :] if len(tokens) > MOST_PIECES else ""
-    return Continuation(text, reason, len(tokens), tuple(_pieces(model, prompt[-CONTEXT:], first)), rest)
+    return Continuation(text, reason, len(tokens), tuple(_pieces(model, behind, first)), rest)
 
 
 def _details(row: Continuation) -> dict[str, Any]:

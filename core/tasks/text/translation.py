@@ -141,6 +141,8 @@ def translate_texts(
     desk = _Desk(settings, registry, model, lane)
     originals = [desk.original(text) for text in texts]
     desk.translate(originals)
+    if lane.on_full:
+        lane.on_full(place for place, one in enumerate(originals) if one.full)
     return [[{"translation_text": one.translated}] for one in originals]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.compute.decoding import Token, Writing, Written, inputs_of
 from core.compute.shared_cache import most_columns
-from core.errors import Cancelled
+from core.errors import Cancelled, NotEnoughMemory
 from core.models.loading import LoadedModel
 from core.models.promises import cache_bytes
 from core.models.registry import Registry
@@ -56,7 +56,7 @@ def goes_on(model: LoadedModel) -> bool:
 def write_many(requests: Sequence[Request], registry: Registry, model: LoadedModel, *, at_once: int) -> list[Written]:
     """Write one text for each request, with the memory promised for those `at_once` that are written at a time.
 
-    Those that beams write come one after the other.
+    Where that is not free, fewer are. Those that beams write come one after the other.
     """
     if not requests:
         return []
@@ -64,10 +64,16 @@ def write_many(requests: Sequence[Request], registry: Registry, model: LoadedMod
     cancel.check()
     if any(_comes_at_once(request, model) for request in requests):
         return [write(request, registry, model) for request in requests]
-    writings = [_writing(request, model) for request in requests]
-    tokens = max(map(_most_tokens, requests))
-    with registry.promise(model, _bytes_beside_others(model, min(len(requests), at_once), tokens), cancel):
-        return registry.batcher.write(model.model, *writings, at_once=at_once)
+    tokens, at_once = max(map(_most_tokens, requests)), min(len(requests), at_once)
+    while True:
+        try:
+            with registry.promise(model, _bytes_beside_others(model, at_once, tokens), cancel):
+                writings = [_writing(request, model) for request in requests]
+                return registry.batcher.write(model.model, *writings, at_once=at_once)
+        except NotEnoughMemory:
+            if at_once == 1:
+                raise
+            at_once //= 2  # fewer side by side take longer, and less
 
 
 def _most_bytes(request: Request, model: LoadedModel, *, alone: bool) -> int:
@@ -94,7 +100,7 @@ def tokens_per_second(written: Written) -> float:
 def _write_on(request: Request, registry: Registry, model: LoadedModel, told: Told | None, *, keep: bool) -> Written:
     writing = _writing(request, model)
     if told:
-        writing.told = Teller(model.tokenizer, writing.count, told)
+        writing.told = Teller(model.tokenizer, writing.count, told, request.behind)
     try:
         return registry.batcher.write(model.model, writing)[0]
     except Cancelled:
@@ -125,6 +131,14 @@ def _ended_also_by(stops: Sequence[str], ended: Ended, model: LoadedModel) -> En
     return more_ended
 
 
+def decoded(tokenizer: Any, ids: Sequence[int], behind: Sequence[int] = ()) -> str:
+    """Return what these tokens add to the text of those before them: alone, some lose the space they begin with."""
+    before, whole = (str(tokenizer.decode(part, skip_special_tokens=True)) for part in (behind, [*behind, *ids]))
+    if whole.startswith(before):
+        return whole[len(before) :]
+    return str(tokenizer.decode(ids, skip_special_tokens=True))  # the prompt ends within a character
+
+
 @dataclass
 class Teller:
     """Tells what each row has written so far, decoding only its newest tokens."""
@@ -132,10 +146,12 @@ class Teller:
     tokenizer: Any
     count: int
     told: Told
+    behind: Sequence[int] = ()
+    """Tokens that stand before each row's."""
 
     def __post_init__(self) -> None:
         """Begin with empty rows."""
-        self._rows = [_Row(self.tokenizer) for _ in range(self.count)]
+        self._rows = [_Row(self.tokenizer, ids=list(self.behind), known=len(self.behind)) for _ in range(self.count)]
 
     def __call__(self, tokens: Sequence[Token | None]) -> None:
         """Take the new token of each row, None where it has ended."""

@@ -78,9 +78,9 @@ def sharpened(network: Any) -> Any:
 
 
 def prompts() -> list[list[int]]:
-    """Return prompts of one to some hundred tokens; the longest is read in two parts."""
+    """Return prompts of one to some hundred tokens; the longest is read in several parts."""
     chance = torch.Generator().manual_seed(3)
-    lengths = (1, 5, 40, 9, PROMPT_TOKENS_AT_ONCE + 50, 17)
+    lengths = (1, 5, 40, 9, 4 * PROMPT_TOKENS_AT_ONCE + 50, 17)
     return [torch.randint(3, 64, (length,), generator=chance).tolist() for length in lengths]
 
 

@@ -584,6 +584,29 @@ def test_a_table_is_continued_by_beams(job: Job, tmp_path: Path, registry: Regis
         assert row["generated_text"] == generate_text(alone, registry).result[0]["generated_text"]
 
 
+def test_translations_that_may_lack_their_end_are_counted(job: Job, tmp_path: Path, registry: Registry) -> None:
+    """Answers with as many tokens as are allowed are marked, and told as for a single text."""
+    model = str(tiny_nllb(tmp_path / "nllb"))
+    file, languages = table(tmp_path, ("A cat.", "", "No!")), {"source_language": "en", "target_language": "fr"}
+    asked = {"model": model, "task": "translation", "max_new_tokens": 1, **languages}
+    run_batch(job, TextBatchSettings(file=file, column="text", **asked), registry)
+    assert [row.full for row in read_rows(job.result_folder)] == [True, False, True]
+    summary = read_summary(job.result_folder)
+    assert summary is not None
+    assert [(note.key, note.values) for note in summary.notes] == [("say.answers_full", {"count": 2})]
+
+
+def test_settings_of_another_task_are_told(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """What was chosen and plays no part is named, not swallowed."""
+    asked = {"model": sentiment, "num_beams": 4, "targets": "a"}
+    run_batch(job, TextBatchSettings(file=table(tmp_path, TEXTS), column="text", **asked), registry)
+    summary = read_summary(job.result_folder)
+    assert summary is not None
+    assert [(note.key, note.values) for note in summary.notes] == [
+        ("say.batch_unused", {"names": "targets, num_beams"})
+    ]
+
+
 def test_lengths_that_cross_refuse_the_table(tmp_path: Path) -> None:
     """What no row could be answered with is refused before there is a job."""
     with pytest.raises(InvalidInput, match="30"):

@@ -12,10 +12,15 @@ import pytest
 import torch
 from transformers import pipeline
 
+from core.catalogue import Catalogue
 from core.compute.decoding import Token, Writing, Written
-from core.errors import Cancelled, InvalidInput
+from core.errors import Cancelled, InvalidInput, NotEnoughMemory
 from core.events import CancelToken, Progress
+from core.hub.client import Hub
+from core.machine.hardware import Device, Hardware
+from core.models.loading import LoadedModel, Loader
 from core.models.registry import Registry
+from core.settings import Settings
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import arguments
 from core.tasks.text.text_generation import (
@@ -27,8 +32,8 @@ from core.tasks.text.text_generation import (
     continue_texts,
     generate_text,
 )
-from core.tasks.text.writing import UNFINISHED
-from tests.fakes.models import tiny_llama
+from core.tasks.text.writing import UNFINISHED, _bytes_beside_others
+from tests.fakes.models import tiny_llama, tiny_spaced_llama
 
 PROMPT = "Once upon a time"
 
@@ -263,6 +268,46 @@ def test_many_texts_are_continued_side_by_side(story: str, registry: Registry) -
     assert made[:4] == expected
     assert cut == {4}
     assert made[4][0]["generated_text"].startswith(texts[4])
+
+
+def test_the_space_before_the_first_word_stays(registry: Registry, tmp_path: Path) -> None:
+    """A tokenizer that strips a leading space loses none of a text that goes on: whole, streamed, in a table."""
+    model = str(tiny_spaced_llama(tmp_path / "spaced"))
+    settings = TextGenerationSettings(prompt="once upon", model=model, do_sample=False, max_new_tokens=8, candidates=2)
+    told: list[str] = []
+    (found,) = (made := generate_text(settings, registry, told=lambda texts: told.append(texts[0]))).continuations
+    with registry.borrow(settings.spec(registry, TASK)) as borrowed:
+        ids = borrowed.tokenizer("once upon")["input_ids"]
+        tokens = decoded_ids(borrowed, ids)
+        (row,) = continue_texts(["once upon"], settings, registry, borrowed, Lane(background=True))
+        whole = borrowed.tokenizer.decode([*ids, *tokens], skip_special_tokens=True)
+    assert found.text.startswith(" ")
+    assert "once upon" + found.text == whole == made.result[0]["generated_text"] == row[0]["generated_text"]
+    assert told[-1] == found.text == "".join(piece.text for piece in found.tokens)
+
+
+def decoded_ids(model: LoadedModel, ids: Sequence[int]) -> list[int]:
+    """Return the tokens that the library's own greedy search adds."""
+    prompt = torch.tensor([list(ids)])
+    written = model.model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=8)
+    tokens: list[int] = written[0, len(ids) :].tolist()
+    return tokens
+
+
+def test_a_table_goes_on_with_fewer_side_by_side(story: str) -> None:
+    """With room for two texts fewer are written at a time, the same ones; with room for none, numbers say so."""
+    settings = TextGenerationSettings(prompt="-", model=story, do_sample=False, max_new_tokens=12, candidates=0)
+    texts, free = ["a", "b", "c", "d", "e"], [10**9]
+    loader = Loader(catalogue := Catalogue(Settings()), Hub(offline=True))
+    machine = lambda: Hardware((Device("cpu", 0, "test", 10**9, free[0]),), cores=2)  # noqa: E731
+    registry = Registry(catalogue, loader, probe=machine)
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        expected = continue_texts(texts, settings, registry, model, Lane())
+        free[0] = _bytes_beside_others(model, 2, 2 + 12)
+        assert continue_texts(texts, settings, registry, model, Lane()) == expected
+        free[0] = 1000
+        with pytest.raises(NotEnoughMemory, match=r"1\.0 KB"):
+            continue_texts(texts, settings, registry, model, Lane())
 
 
 def test_a_stopped_table_writes_no_more(story: str, registry: Registry) -> None:
