@@ -22,7 +22,7 @@ help:
 	@echo "make bench     measure every claim beside the plain library"
 	@echo "make starters  train the starters that are missing (DATA=folder with the data sets)"
 	@echo "                 minutes each on two cores: sentiment question-answering nli entities embeddings emoji-lora emoji-edges"
-	@echo "                 an hour or more each: fill-mask stories translate-en-fr title emoji (killed, they go on)"
+	@echo "                 an hour or more each: fill-mask stories translate-en-fr emoji (killed, they go on)"
 	@echo "make readme    write README's tables anew from the files of starters and benches"
 
 setup: $(VENV)/.installed

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recipes._card import Card, Making, as_rows, command, write_card, write_metrics
 from recipes._measure import Measurement
@@ -58,5 +59,16 @@ def _told(metrics: dict) -> str:
         f"{settings['learning_rate']} falling as a cosine, weight decay "
         f"{settings['weight_decay']}, dropout {settings['dropout']}, label smoothing {settings['label_smoothing']}; "
         f"its own vocabulary of {settings['vocabulary']:,} tokens. Stored is the running average of the weights at "
-        f"step {training['best_step']:,}, where held-out training data were predicted best."
+        f"step {training['best_step']:,}, where held-out training data were predicted best.{_earlier_plan(training)}"
+    )
+
+
+def _earlier_plan(training: Mapping[str, Any]) -> str:
+    """Say where the weights were begun by a longer plan: the command makes their like, not the same ones."""
+    earlier = training.get("earlier_plan")
+    if not earlier:
+        return ""
+    return (
+        f" Up to about step {earlier['until_step']:,} the learning rate followed the cosine of a longer plan "
+        f"({earlier['steps']:,} steps); the command as it is now makes the like of these weights, not the same ones."
     )

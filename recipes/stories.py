@@ -71,7 +71,6 @@ CARD = Card(
     license="apache-2.0",
     license_reason="CDLA-Sharing 1.0 does not restrict what is computed from the data; the tales are free.",
     limits=(
-        "Its recipe makes no more than its like: its first 1,300 steps followed a longer plan's learning rate.",
         "It knows the words and the world of a three-year-old: it cannot answer questions, explain or follow orders.",
         "It forgets who did what within a few sentences, swaps names, and repeats itself.",
         f"It was trained on {BLOCK} tokens at a time (about 1,800 letters), and falls apart beyond them.",

@@ -9,7 +9,7 @@ import pytest
 from recipes import _picture_run, _run, _scratch_run
 from recipes._picture_run import PictureRecipe
 from recipes._scratch import ScratchRecipe
-from recipes.all import NAMES
+from recipes.all import NAMES, WITHHELD
 
 PROJECT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ def test_every_recipe_has_its_name() -> None:
 
 
 def test_make_tells_how_long_each_starter_takes() -> None:
-    """The help of `make starters` names every starter once."""
+    """The help of `make starters` names every starter that it makes once."""
     lines = (PROJECT / "Makefile").read_text(encoding="utf-8").splitlines()
     told = " ".join(line for line in lines if " each" in line).replace('"', " ").split()
-    assert [name for name in NAMES if told.count(name) != 1] == []
+    assert [name for name in NAMES if told.count(name) != (name not in WITHHELD)] == []
