@@ -89,7 +89,11 @@ def metrics_of(
 
 
 def metrics_of_file(
-    path: Path, metric: str, columns: tuple[str, str] = ("", ""), options: Mapping[str, Any] | None = None
+    path: Path,
+    metric: str,
+    columns: tuple[str, str] = ("", ""),
+    options: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
 ) -> Given:
     """Score two columns of a table, (predictions, references); "" = the one whose name tells it.
 
@@ -105,7 +109,7 @@ def metrics_of_file(
     ]
     cells = [[parsed(cell) for cell in table.column(name)] for name in names]
     left, right = _as_numbers(*cells)
-    return metrics_of(left, right, metric, options)
+    return metrics_of(left, right, metric, options, registry)
 
 
 def _columns(

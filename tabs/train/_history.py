@@ -9,7 +9,7 @@ from typing import Any
 from core.jobs.events import Event
 from core.jobs.records import sentence_from_json
 from core.words import Sentence
-from tabs.train._curves import Point
+from tabs._charts import Point
 
 LEARNING = ("loss", "learning_rate", "grad_norm")
 SPEEDS = ("samples_per_second", "tokens_per_second")

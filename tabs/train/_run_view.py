@@ -16,7 +16,7 @@ from tabs._events import Visit
 from tabs._files import offer
 from tabs._owner import owner_of
 from tabs._views import failure, folded, notes, paragraph, progress_bar, table
-from tabs.train._curves import Curve, chart
+from tabs._charts import Curve, chart
 from tabs.train._history import LEARNING, History
 
 Shown = tuple[str, str, Any]

@@ -16,7 +16,7 @@ from core.training.settings import TrainSettings
 from tabs._events import Visit
 from tabs._jobs import JobHandlers
 from tabs.train._after import AfterHandlers
-from tabs.train._curves import Curve, chart, thinned
+from tabs._charts import Curve, chart, thinned
 from tabs.train._desk import TrainHandlers
 from tabs.train._form import DEFAULTS, GROUPS, MAIN, _merge, fits, settings_of
 from tabs.train._history import History
