@@ -80,12 +80,17 @@ def share_chart(title: str, curves: Sequence[Curve], chance: Sequence[Point] = (
     return _figure(title, named, _axes(SHARES) + _dashed(SHARES, chance) + _lines(SHARES, drawn))
 
 
-def bar_chart(title: str, bars: Sequence[Bar], frame: Frame, beside: Sequence[Point] = ()) -> str:
-    """Draw bars that stand on the frame's floor; `beside` is a dashed line to compare them with."""
+def bar_chart(
+    title: str, bars: Sequence[Bar], frame: Frame, beside: Sequence[Point] = (), ends: tuple[str, str] = ("", "")
+) -> str:
+    """Draw bars that stand on the frame's floor; `beside` is a dashed line to compare them with.
+
+    `ends` are written at both ends of the lower edge instead of the frame's own numbers.
+    """
     if not bars:
         return ""
     drawn = "".join(_bar(frame, one) for one in bars)
-    return _figure(title, [], f'{_axes(frame)}<g class="curve-1">{drawn}</g>{_dashed(frame, beside)}')
+    return _figure(title, [], f'{_axes(frame, ends)}<g class="curve-1">{drawn}</g>{_dashed(frame, beside)}')
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
@@ -143,13 +148,13 @@ def _bar(frame: Frame, bar: Bar) -> str:
     )
 
 
-def _axes(frame: Frame) -> str:
+def _axes(frame: Frame, ends: tuple[str, str] = ("", "")) -> str:
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     texts = (
         (LEFT - 4, TOP + 8, "end", _short(frame.high)),
         (LEFT - 4, bottom, "end", _short(frame.low)),
-        (LEFT, HEIGHT - 5, "start", _short(frame.first)),
-        (right, HEIGHT - 5, "end", _short(frame.last)),
+        (LEFT, HEIGHT - 5, "start", escape(ends[0]) or _short(frame.first)),
+        (right, HEIGHT - 5, "end", escape(ends[1]) or _short(frame.last)),
     )
     written = "".join(f'<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>' for x, y, anchor, text in texts)
     return f'<path class="axes" d="M{LEFT} {TOP}V{bottom}H{right}"/>{written}'

@@ -14,6 +14,7 @@ from core.evaluation.measuring import measure
 from core.evaluation.metric import MOST_ROWS
 from core.evaluation.resampling import DRAWS, Interval, Tally, bootstrap, divided, mean_tally, tally
 from core.evaluation.tasks import AVERAGES, TEXTS
+from core.settings import LIMITS
 from core.tables import read_table
 from core.training.data.examples.cells import parsed
 from core.training.data.prepared import LABELS, PAIRS, WORDS
@@ -107,9 +108,34 @@ def metrics_of_file(
         given.strip() or _named(path, table.columns, usual)
         for given, usual in zip(columns, (_PREDICTIONS, _REFERENCES), strict=True)
     ]
-    cells = [[parsed(cell) for cell in table.column(name)] for name in names]
-    left, right = _as_numbers(*cells)
-    return metrics_of(left, right, metric, options, registry)
+    return metrics_of_cells([table.column(name) for name in names], metric, options, registry)
+
+
+def metrics_of_cells(
+    columns: Sequence[Sequence[Any]],
+    metric: str,
+    options: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> Given:
+    """Score (predictions, references) as a table, or somebody who typed them, has them: texts may be numbers or JSON.
+
+    No references are an empty column. Raises InvalidInput for more rows than LIMITS.batch_rows or a longer text than
+    LIMITS.batch_text_characters, and what `metrics_of` does.
+    """
+    _refuse_large(metric, columns)
+    predictions, references = _as_numbers(*([parsed(cell) for cell in column] for column in columns))
+    return metrics_of(predictions, references or None, metric, options, registry)
+
+
+def _refuse_large(metric: str, columns: Sequence[Sequence[Any]]) -> None:
+    """Refuse what would take minutes: some metrics look at every pair of words of a row."""
+    count, limit = max(map(len, columns)), LIMITS.batch_text_characters
+    if count > LIMITS.batch_rows:
+        raise InvalidInput("error.metric_too_many", name=metric, count=count, limit=LIMITS.batch_rows)
+    for name, column in zip(("predictions", "references"), columns, strict=True):
+        for row, cell in enumerate(column, 1):
+            if isinstance(cell, str) and len(cell) > limit:
+                raise InvalidInput("error.metric_long_text", column=name, row=row, length=len(cell), limit=limit)
 
 
 def _columns(

@@ -100,7 +100,7 @@ class _Sort:
         if order in (WON, LOST):
             return self._won(lines, 1 if order == WON else -1)
         answered = [line for line in lines if self._worth(line, 0) is not None]
-        answered.sort(key=lambda line: self._worth(line, 0) or 0.0, reverse=order == BEST)
+        answered.sort(key=lambda line: (self._worth(line, 0), self._sure(line)), reverse=order == BEST)
         return [*answered, *(line for line in lines if self._worth(line, 0) is None)]
 
     def _won(self, lines: Sequence[Line], sign: int) -> list[Line]:
@@ -108,6 +108,12 @@ class _Sort:
         worths = [(self._worth(line, 0), self._worth(line, 1), line) for line in lines]
         gaps = [(sign * (one - other), line) for one, other, line in worths if one is not None and other is not None]
         return [line for gap, line in sorted(gaps, key=lambda pair: -pair[0]) if gap > SAME]
+
+    def _sure(self, line: Line) -> float:
+        """Return how likely the right label was held to be: of wrong rows the surest are the worst; 0 for texts."""
+        detail = json.loads(str(line.get(columns_of(self.models[0])[-1]) or "0"))
+        scores = detail.get("scores") if isinstance(detail, dict) else None
+        return float(scores.get(str(line["reference"]), 0.0)) if isinstance(scores, dict) else 0.0
 
     def _worth(self, line: Line, place: int) -> float | None:
         """Return a score that is higher the better; None for a row without an answer."""

@@ -12,11 +12,11 @@ from core.errors import AtelierError
 from core.jobs.runner import JobView, State
 from core.training.record import RunRecord, read_run
 from core.words import in_bytes, say
+from tabs._charts import Curve, chart
 from tabs._events import Visit
 from tabs._files import offer
 from tabs._owner import owner_of
 from tabs._views import failure, folded, notes, paragraph, progress_bar, table
-from tabs._charts import Curve, chart
 from tabs.train._history import LEARNING, History
 
 Shown = tuple[str, str, Any]

@@ -13,10 +13,10 @@ from core.errors import AtelierError, Busy, InvalidInput, NotAllowed
 from core.jobs.events import Event
 from core.settings import Capability, Mode, Settings
 from core.training.settings import TrainSettings
+from tabs._charts import Curve, chart, thinned
 from tabs._events import Visit
 from tabs._jobs import JobHandlers
 from tabs.train._after import AfterHandlers
-from tabs._charts import Curve, chart, thinned
 from tabs.train._desk import TrainHandlers
 from tabs.train._form import DEFAULTS, GROUPS, MAIN, _merge, fits, settings_of
 from tabs.train._history import History

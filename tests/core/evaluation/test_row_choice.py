@@ -17,7 +17,8 @@ def line(row: int, reference: str, one: str | None, other: str) -> dict[str, Any
     told: dict[str, Any] = {"row": row, "input": f"text {row}", "reference": reference, "expected": f'"{reference}"'}
     for model, label in (("a", one), ("b", other)):
         score = None if label is None else float(label == reference)
-        detail = None if label is None else json.dumps({"label": label, "scores": {label: 1.0}})
+        sure = {} if label is None else {label: 0.75, "xy".replace(label, ""): 0.25 - row / 100}
+        detail = None if label is None else json.dumps({"label": label, "scores": sure})
         parts = (label, score, "too long" if label is None else None, detail)
         names = ("prediction", "score", "problem", "detail")
         told.update({f"{model} {name}": part for name, part in zip(names, parts, strict=True)})
@@ -33,7 +34,7 @@ def told(shape: str = LABELS, *, lower_is_better: bool = False) -> dict[str, Any
     return {"models": MODELS, "data": {"shape": shape}, "row_score": {"lower_is_better": lower_is_better}}
 
 
-def numbers(lower_is_better: bool = False, **wanted: Any) -> list[int]:
+def numbers(*, lower_is_better: bool = False, **wanted: Any) -> list[int]:
     """Return the numbers of the chosen rows."""
     found = choose_rows(LINES, told(lower_is_better=lower_is_better), RowChoice(**wanted))
     return [row["row"] for row in found.rows]
@@ -42,7 +43,7 @@ def numbers(lower_is_better: bool = False, **wanted: Any) -> list[int]:
 @pytest.mark.parametrize(
     ("order", "other_model", "rows"),
     [
-        ("worst", "", [2, 4, 1, 3]),
+        ("worst", "", [4, 2, 1, 3]),
         ("best", "", [1, 2, 4, 3]),
         ("in_order", "", [1, 2, 3, 4]),
         ("won", "b", [1]),
@@ -50,14 +51,14 @@ def numbers(lower_is_better: bool = False, **wanted: Any) -> list[int]:
     ],
 )
 def test_rows_come_in_the_order_that_is_asked_for(order: str, other_model: str, rows: list[int]) -> None:
-    """The worst or best of a model first, without an answer last; or those on which it is ahead or behind."""
+    """The worst first, of wrong ones the surest, without an answer last; or those on which it is ahead or behind."""
     assert numbers(order=order, other_model=other_model) == rows
     assert order in ORDERS
 
 
 def test_a_low_score_may_be_a_good_one() -> None:
     """Where lower is better the worst are the highest, and who has less wins."""
-    assert numbers(lower_is_better=True) == [1, 2, 4, 3]
+    assert numbers(lower_is_better=True) == [1, 4, 2, 3]
     assert numbers(lower_is_better=True, order="won", other_model="b") == [2, 4]
 
 
@@ -77,7 +78,7 @@ def test_only_a_page_is_given() -> None:
     many = [line(row, "x", "x", "y") for row in range(1, 10_001)]
     found = choose_rows(many, told(), RowChoice(order="in_order"))
     assert (len(found.rows), found.total, found.first) == (50, 10_000, 1)
-    assert [row["row"] for row in choose_rows(many, told(), RowChoice(order="in_order", first=51)).rows][0] == 51
+    assert choose_rows(many, told(), RowChoice(order="in_order", first=51)).rows[0]["row"] == 51
     assert len(choose_rows(LINES, told(), RowChoice(first=100_000)).rows) == 1
 
 
