@@ -13,6 +13,7 @@ from core.evaluation.material import Material
 from core.evaluation.measuring import measure
 from core.evaluation.metric import MOST_ROWS
 from core.evaluation.resampling import DRAWS, Interval, Tally, bootstrap, divided, mean_tally, tally
+from core.evaluation.sent_options import blaming_options, check_options
 from core.evaluation.tasks import AVERAGES, TEXTS
 from core.settings import LIMITS
 from core.tables import read_table
@@ -39,7 +40,7 @@ FITTING: Mapping[str, tuple[str, ...]] = {
 }
 """What a column of predictions holds → the metrics that can read it; text is labels, too."""
 _KNOWN = {name for names in FITTING.values() for name in names}
-_SHAPES = {**dict.fromkeys(_LABEL_METRICS, LABELS), **dict.fromkeys(TEXTS, PAIRS), "seqeval": WORDS}
+_SHAPES = {**dict.fromkeys(_LABEL_METRICS[:-1], LABELS), **dict.fromkeys(TEXTS, PAIRS), "seqeval": WORDS}
 _PREDICTIONS = "predictions prediction predicted pred output answer hypothesis".split()
 _REFERENCES = "references reference expected gold target truth label labels".split()
 
@@ -120,11 +121,14 @@ def metrics_of_cells(
     """Score (predictions, references) as a table, or somebody who typed them, has them: texts may be numbers or JSON.
 
     No references are an empty column. Raises InvalidInput for more rows than LIMITS.batch_rows or a longer text than
-    LIMITS.batch_text_characters, and what `metrics_of` does.
+    LIMITS.batch_text_characters, for options that may not be sent, and what `metrics_of` does.
     """
     _refuse_large(metric, columns)
     predictions, references = _as_numbers(*([parsed(cell) for cell in column] for column in columns))
-    return metrics_of(predictions, references or None, metric, options, registry)
+    none, asked = predictions and not references, dict(options or {})
+    check_options(metric, asked)
+    with blaming_options(metric, asked):
+        return metrics_of(predictions, None if none else references, metric, asked, registry)
 
 
 def _refuse_large(metric: str, columns: Sequence[Sequence[Any]]) -> None:

@@ -26,9 +26,9 @@ COMPARED = (PAIRS, CHAT, COMPLETION, ANSWERS)
 def show_rows(found: ChosenRows, told: Told, wanted: RowChoice, visit: Visit) -> str:
     """Draw a page of rows, with what they have in common above, and the ways to further pages below."""
     shape = told["data"]["shape"]
-    above = paragraph(_which(found, wanted), visit.language, kind="direction") + _all_again(wanted, visit)
     if not found.rows:
-        return above + paragraph(say("say.evaluate_no_rows"), visit.language, kind="empty")
+        return paragraph(say("say.evaluate_no_rows"), visit.language, kind="empty") + _all_again(wanted, visit)
+    above = paragraph(_which(found, wanted), visit.language, kind="direction") + _all_again(wanted, visit)
     legend = say("say.evaluate_legend")
     above += paragraph(legend, visit.language, kind="direction") if shape in COMPARED else ""
     return above + _table(found, shape, row_score(told, visit), visit) + _pages(found, visit)

@@ -175,13 +175,13 @@ def _best(lines: Sequence[_Line], visit: Visit) -> str:
 
 
 def _numbers(lines: Sequence[_Line], visit: Visit) -> str:
-    head = "".join(
-        f"<th scope=col>{escape(visit.say(say(key)))}</th>"
-        for key in ("say.evaluate_metric", "say.value", "say.evaluate_interval")
+    metric, value, interval = (
+        escape(visit.say(say(key))) for key in ("say.evaluate_metric", "say.value", "say.evaluate_interval")
     )
+    head = f"<th scope=col>{metric}</th><th scope=col>{value} <small>{interval}</small></th>"
     rows = "".join(
         f'<tr><th scope=row title="{escape(one.counted)}">{escape(one.name)}{" ↓" if one.lower_is_better else ""}</th>'
-        f"<td>{number(one.value)}</td><td>{escape(between(one.interval))}</td></tr>"
+        f"<td>{number(one.value)} <small>{escape(between(one.interval))}</small></td></tr>"
         for one in lines
     )
     return f'<div class="table-scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
