@@ -27,6 +27,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
         _jobs,
         _offers,
         chat,
+        evaluation,
         images,
         models,
         text,
@@ -41,7 +42,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
         gr.HTML(header(), elem_id="head")
         _jobs.build(atelier, page)
         with gr.Tabs():
-            for tab in (text, chat, images, train, models):
+            for tab in (text, chat, images, train, evaluation, models):
                 with gr.Tab(word(tab.TITLE), id=tab.TITLE) as opened:
                     tab.build(atelier, page, opened)
         _footer.build(atelier, page)

@@ -39,6 +39,8 @@ class Capability(StrEnum):
     RUNS = "runs"
     """Models that were trained here."""
     TRAIN = "train"
+    HUB_DATA = "hub_data"
+    """Data sets of the Hub: whoever names one has it downloaded, and read with this machine's token."""
 
 
 CAPABILITIES: Mapping[Mode, frozenset[Capability]] = {
@@ -47,7 +49,7 @@ CAPABILITIES: Mapping[Mode, frozenset[Capability]] = {
     Mode.SHARE: frozenset(),
 }
 
-OWNERS = frozenset({Capability.TRAIN, Capability.RUNS})
+OWNERS = frozenset({Capability.TRAIN, Capability.RUNS, Capability.HUB_DATA})
 """What a Space with a password offers whoever knows it: its owner."""
 
 

@@ -111,6 +111,11 @@ ASKED_BY_ROWS = (
     "num_beams",
 )
 TRAINING = ("task", "method", "model", "dataset", "file", "columns", "name", "validation_file", "more")
+EVALUATION = (
+    *("task", "models", "dataset", "file", "metrics", "columns", "labels", "dataset_config", "dataset_split"),
+    *(*LANGUAGES, "max_samples", "draws", "seed", "sentences", "max_new_tokens", "num_beams"),
+    *("device", "dtype", "attention", "attention_slicing", "quantisation"),
+)
 OTHER_ENDPOINTS = {
     "/image_job": ("job",),
     "/image_stop": ("job",),
@@ -131,6 +136,15 @@ OTHER_ENDPOINTS = {
     "/train_compare": ("text", "question", "job"),
     "/train_export": ("job",),
     "/train_list": (),
+    "/evaluate_run": ("job",),
+    "/evaluate_start": EVALUATION,
+    "/evaluate_status": ("job",),
+    "/evaluate_stop": ("job",),
+    "/evaluate_rows": ("job", "model", "other_model", "order", "expected", "predicted", "first"),
+    "/evaluate_compare": ("job", "model", "other_job", "other_model"),
+    "/metric_compute": (
+        *("metric", "predictions", "references", "options", "file", "prediction_column", "reference_column"),
+    ),
     "/jobs_list": (),
     **dict.fromkeys(("/job_stop", "/job_resume", "/job_delete", "/job_log", "/job_result"), ("job",)),
     "/models_ledger": (),
@@ -143,6 +157,13 @@ OTHER_ENDPOINTS = {
 ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()}, **IMAGE_ENDPOINTS, **OTHER_ENDPOINTS}
 INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message", "image", "mask", "validation_file"}
 """What nobody can guess; every other parameter has a default."""
+
+OPTIONAL = {
+    "/text_batch": {"labels", "question"},
+    "/train_compare": {"question"},
+    "/evaluate_start": {"labels"},
+}
+"""The same names where they may be left out."""
 
 JOB_OUTPUTS = ["view", "job", "snippets", "result", "provenance"]
 PICTURE_OUTPUTS = ["gallery", *JOB_OUTPUTS]
@@ -158,8 +179,10 @@ OUTPUTS = {
     "/text_batch_stop": ["state"],
     "/train_start": ["view", "job"],
     "/train_resume": ["view", "job"],
+    "/evaluate_start": ["view", "job"],
+    "/evaluate_run": ["view", "job"],
     "/train_export": ["files"],
-    **{name: ["state"] for name in ("/train_stop", "/job_stop", "/job_resume", "/job_delete")},
+    **{name: ["state"] for name in ("/train_stop", "/evaluate_stop", "/job_stop", "/job_resume", "/job_delete")},
     "/job_log": ["view"],
     "/job_result": ["view", "files"],
     "/model_diagnosis": ["view", "result", "provenance"],
@@ -237,7 +260,7 @@ def test_endpoints_have_the_fields_names(described: dict[str, Any]) -> None:
 def test_only_the_input_has_no_default(described: dict[str, Any], name: str) -> None:
     """Every parameter but the input itself may be left out."""
     needed = {one["parameter_name"] for one in described[name]["parameters"] if not one["parameter_has_default"]}
-    optional = {"/text_batch": {"labels", "question"}, "/train_compare": {"question"}}.get(name, set())
+    optional = OPTIONAL.get(name, set())
     assert needed == (INPUTS & set(ENDPOINTS[name])) - optional
 
 

@@ -21,8 +21,16 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "0 words and laws: nothing about models",
         (
             *("core", "core.words", "core.errors", "core.events", "core.fields", "core.settings"),
-            *("core.collector", "core.endpoint_keys", "core.provenance", "core.quiet", "core.redaction", "core.unload"),
-            *("core.messages", "core.seeds"),
+            *(
+                "core.collector",
+                "core.curve",
+                "core.endpoint_keys",
+                "core.provenance",
+                "core.quiet",
+                "core.redaction",
+                "core.unload",
+            ),
+            *("core.messages", "core.seeds", "core.unload"),
         ),
     ),
     (

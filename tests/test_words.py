@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from core.evaluation.row_choice import ORDERS
 from core.imaging.controlnet import CONDITIONS
 from core.imaging.schedulers import SCHEDULERS
 from core.jobs.folder import State
@@ -66,6 +67,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.train_role_{}": ROLES_OF_COLUMNS,
     "say.train_side_{}": ("base", "run"),
     "say.train_half_{}": ("train", "validation", "none"),
+    "page.order.{}": ORDERS,
+    "say.evaluate_order_{}": ORDERS,
     "say.train_part_{}": ("weights", "gradients", "optimiser", "activations", "libraries"),
     "page.field.{}": (),  # as many as the forms have fields: the built page knows
 }

@@ -123,4 +123,8 @@ def _refuse_row(value: Any, name: str, row: int) -> None:
 
 
 def _first(values: np.ndarray[Any, Any]) -> Any:
-    return values.flat[0].item() if values.size else ""
+    """Return the first value to show; what no dtype holds (a dictionary, 10**400) is an object of Python's own."""
+    if not values.size:
+        return ""
+    one = values.flat[0]
+    return one.item() if hasattr(one, "item") else str(one)[:50]

@@ -13,7 +13,9 @@ from core.evaluation.material import Material
 from core.evaluation.measuring import measure
 from core.evaluation.metric import MOST_ROWS
 from core.evaluation.resampling import DRAWS, Interval, Tally, bootstrap, divided, mean_tally, tally
+from core.evaluation.sent_options import blaming_options, check_options
 from core.evaluation.tasks import AVERAGES, TEXTS
+from core.settings import LIMITS
 from core.tables import read_table
 from core.training.data.examples.cells import parsed
 from core.training.data.prepared import LABELS, PAIRS, WORDS
@@ -38,7 +40,7 @@ FITTING: Mapping[str, tuple[str, ...]] = {
 }
 """What a column of predictions holds → the metrics that can read it; text is labels, too."""
 _KNOWN = {name for names in FITTING.values() for name in names}
-_SHAPES = {**dict.fromkeys(_LABEL_METRICS, LABELS), **dict.fromkeys(TEXTS, PAIRS), "seqeval": WORDS}
+_SHAPES = {**dict.fromkeys(_LABEL_METRICS[:-1], LABELS), **dict.fromkeys(TEXTS, PAIRS), "seqeval": WORDS}
 _PREDICTIONS = "predictions prediction predicted pred output answer hypothesis".split()
 _REFERENCES = "references reference expected gold target truth label labels".split()
 
@@ -89,7 +91,11 @@ def metrics_of(
 
 
 def metrics_of_file(
-    path: Path, metric: str, columns: tuple[str, str] = ("", ""), options: Mapping[str, Any] | None = None
+    path: Path,
+    metric: str,
+    columns: tuple[str, str] = ("", ""),
+    options: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
 ) -> Given:
     """Score two columns of a table, (predictions, references); "" = the one whose name tells it.
 
@@ -103,9 +109,37 @@ def metrics_of_file(
         given.strip() or _named(path, table.columns, usual)
         for given, usual in zip(columns, (_PREDICTIONS, _REFERENCES), strict=True)
     ]
-    cells = [[parsed(cell) for cell in table.column(name)] for name in names]
-    left, right = _as_numbers(*cells)
-    return metrics_of(left, right, metric, options)
+    return metrics_of_cells([table.column(name) for name in names], metric, options, registry)
+
+
+def metrics_of_cells(
+    columns: Sequence[Sequence[Any]],
+    metric: str,
+    options: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> Given:
+    """Score (predictions, references) as a table, or somebody who typed them, has them: texts may be numbers or JSON.
+
+    No references are an empty column. Raises InvalidInput for more rows than LIMITS.batch_rows or a longer text than
+    LIMITS.batch_text_characters, for options that may not be sent, and what `metrics_of` does.
+    """
+    _refuse_large(metric, columns)
+    predictions, references = _as_numbers(*([parsed(cell) for cell in column] for column in columns))
+    none, asked = predictions and not references, dict(options or {})
+    check_options(metric, asked)
+    with blaming_options(metric, asked):
+        return metrics_of(predictions, None if none else references, metric, asked, registry)
+
+
+def _refuse_large(metric: str, columns: Sequence[Sequence[Any]]) -> None:
+    """Refuse what would take minutes: some metrics look at every pair of words of a row."""
+    count, limit = max(map(len, columns)), LIMITS.batch_text_characters
+    if count > LIMITS.batch_rows:
+        raise InvalidInput("error.metric_too_many", name=metric, count=count, limit=LIMITS.batch_rows)
+    for name, column in zip(("predictions", "references"), columns, strict=True):
+        for row, cell in enumerate(column, 1):
+            if isinstance(cell, str) and len(cell) > limit:
+                raise InvalidInput("error.metric_long_text", column=name, row=row, length=len(cell), limit=limit)
 
 
 def _columns(

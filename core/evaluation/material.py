@@ -11,7 +11,7 @@ from core.evaluation.label_sums import Classes, classes_of
 from core.evaluation.loading import load
 from core.evaluation.metric import Scores
 from core.evaluation.metrics.answers import normalized, token_f1
-from core.evaluation.reading import input_of, reference_of
+from core.evaluation.reading import input_of, kind_of, reference_of
 from core.training.data.prepared import WORDS
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Material:
 
 def _kinds(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return what each word's tag is about, all rows one after the other."""
-    return [tag[2:] if tag[1:2] == "-" else tag for tags in rows for tag in tags]
+    return [kind_of(tag) for tags in rows for tag in tags]
 
 
 def _counted(predicted: Sequence[str], expected: Sequence[str]) -> tuple[int, int, int, int, int]:

@@ -145,8 +145,12 @@ def names_for(wanted: Sequence[str], offered: Sequence[str], told: Mapping[str, 
 
 def entity_types(tags: Iterable[str]) -> list[str]:
     """Return what tags are about: PER of B-PER and I-PER, and a tag without a prefix itself."""
-    kinds = (tag[2:] if tag[1:2] == "-" else tag for tag in tags)
-    return sorted({kind for kind in kinds if kind != OUTSIDE})
+    return sorted({kind for kind in map(kind_of, tags) if kind != OUTSIDE})
+
+
+def kind_of(tag: str) -> str:
+    """Return what a tag is about: PER of B-PER; O, and a tag without a prefix, are themselves."""
+    return tag[2:] if tag[1:2] == "-" else tag
 
 
 def _listed(labels: Sequence[str], most: int = 20) -> str:

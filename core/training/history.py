@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.curve import Point
 from core.jobs.events import Event
 from core.jobs.records import sentence_from_json
 from core.words import Sentence
 
-Point = tuple[float, float]
-"""(step, value)"""
-MOST_POINTS = 300
-"""Drawn of one curve; a screen shows no more."""
 LEARNING = ("loss", "learning_rate", "grad_norm")
 SPEEDS = ("samples_per_second", "tokens_per_second")
 
@@ -54,19 +51,6 @@ class History:
             "checkpoint": self.checkpoint,
             "measured": self.measured,
         }
-
-
-def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
-    """Return at most `most` points from all over the curve: of each stretch the lowest or the highest, and the last."""
-    if len(points) <= most:
-        return list(points)
-    pairs = max((most - 1) // 2, 1)
-    kept: list[Point] = []
-    for part in range(pairs):
-        stretch = points[part * len(points) // pairs : (part + 1) * len(points) // pairs]
-        ends = {min(stretch, key=lambda one: one[1]), max(stretch, key=lambda one: one[1])}
-        kept += sorted(ends)
-    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
 
 
 def _ignore(_: History, __: Mapping[str, Any]) -> None:

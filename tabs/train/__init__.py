@@ -122,6 +122,9 @@ class _Finished:
     again: gr.Button
     merge: gr.Button
     export: gr.Button
+    evaluate: gr.Button
+    evaluation: gr.Textbox
+    """The job of the evaluation that was started from here."""
     files: gr.File
 
     @classmethod
@@ -137,11 +140,13 @@ class _Finished:
                 again = gr.Button(word("train.continue"), size="sm", min_width=120, elem_id="train-continue")
                 merge = gr.Button(word("train.merge"), size="sm", min_width=120, elem_id="train-merge")
                 export = gr.Button(word("train.export"), size="sm", min_width=120, elem_id="train-export")
+                evaluate = gr.Button(word("train.evaluate"), size="sm", min_width=120, elem_id="train-evaluate")
+            evaluation = gr.Textbox(label="job", visible=False)
             files = gr.File(
                 label="files", file_count="multiple", visible=False, interactive=False, elem_id="train-files"
             )
         hidden = gr.JSON(label="result", visible=False)
-        return cls(column, text, question, compare, answers, hidden, again, merge, export, files)
+        return cls(column, text, question, compare, answers, hidden, again, merge, export, evaluate, evaluation, files)
 
 
 def _wire_form(form: _Form, by: TrainHandlers) -> None:
@@ -182,12 +187,14 @@ def _wire_run(by: TrainHandlers, seen: _Seen, start: gr.Button, form: Controls) 
 
 
 def _wire_finished(after: AfterHandlers, by: TrainHandlers, seen: _Seen, form: _Form) -> None:
-    """Compare, train on, merge, take along; the form that was filled has its columns guessed as if it were typed."""
+    """Compare, merge, take along, evaluate, train on; a form that was filled has its columns guessed as if typed."""
     have, job = seen.finished, {"job": seen.job}
     asked = {"text": have.text, "question": have.question, **job}
     compute(have.compare.click, after.compare, Endpoint("train_compare", asked, [have.answers, have.answers_json]))
     compute(have.merge.click, after.merge, Endpoint("train_merge", job, [seen.looked, seen.looked_json]))
     compute(have.export.click, after.export, Endpoint("train_export", job, [have.files]))
+    begun = Endpoint("evaluate_run", job, [seen.looked, have.evaluation])
+    compute(have.evaluate.click, after.evaluate, begun)
     filled = [form.controls[name] for name in FILLED]
     told = Endpoint("train_continue", job, [*filled, *form.folds, seen.looked], public=False)
     ready = look_up(have.again.click, after.train_on, told, **HIDDEN)

@@ -1,4 +1,4 @@
-"""What the buttons of a finished run do: ask base and run the same, train on, merge, take along."""
+"""What the buttons of a finished run do: ask base and run the same, train on, merge, take along, evaluate."""
 
 from __future__ import annotations
 
@@ -60,6 +60,13 @@ class AfterHandlers:
         folder = str(made.folder)
         result = {"name": name, "folder": folder, "size_bytes": made.size_bytes, **asdict(verdict)}
         return paragraph(told, visit.language) + paragraph(say("say.verbatim", text=folder), "en"), result
+
+    def evaluate(self, visit: Visit, job: str | None) -> tuple[str, str]:
+        """Evaluate a finished run and its base on the rows that the run held out; the Evaluate tab shows it."""
+        run = self.atelier.train_desk.finished(*self._mine(visit, job))
+        desk = self.atelier.evaluation_desk
+        begun = desk.start(desk.of_run(run.name), owner_of(self.atelier, visit))
+        return paragraph(say("say.train_evaluates", name=run.name), visit.language), begun
 
     def train_on(self, visit: Visit, job: str | None) -> tuple[Any, ...]:
         """Fill the form with a finished run as the base, and its own settings and data; nothing starts yet."""

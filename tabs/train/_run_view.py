@@ -13,11 +13,11 @@ from core.jobs.runner import JobView, State
 from core.training.history import LEARNING, History
 from core.training.record import RunRecord, read_run
 from core.words import in_bytes, say
+from tabs._charts import Curve, chart
 from tabs._events import Visit
 from tabs._files import offer
 from tabs._owner import owner_of
 from tabs._views import failure, folded, notes, paragraph, progress_bar, table
-from tabs.train._curves import Curve, chart
 
 Shown = tuple[str, str, Any]
 """(view, job id, result)"""

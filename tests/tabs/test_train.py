@@ -17,7 +17,6 @@ from core.training.settings import TrainSettings
 from tabs._events import Visit
 from tabs._jobs import JobHandlers
 from tabs.train._after import AfterHandlers
-from tabs.train._curves import Curve, chart, thinned
 from tabs.train._desk import TrainHandlers
 from tabs.train._form import DEFAULTS, GROUPS, MAIN, _merge, fits, settings_of
 from tests.fakes.models import tiny_bert
@@ -166,21 +165,3 @@ def test_curves_go_on_over_an_attempt_that_died() -> None:
     assert history.learning["loss"] == [(1.0, 3.0), (2.0, 2.5)]
     assert history.evaluations == {"f1": [(2.0, 0.5)]}
     assert (history.last, history.checkpoint) == (7, 2)
-
-
-def test_a_long_curve_keeps_its_peaks() -> None:
-    """Of 10,000 points a few hundred are drawn, the one that stands out among them, and the last."""
-    points = [(float(step), 1.0) for step in range(10_000)]
-    points[5_001] = (5_001.0, 9.0)
-    found = thinned(points)
-    assert len(found) <= 301
-    assert (5_001.0, 9.0) in found
-    assert found[-1] == points[-1]
-
-
-def test_a_chart_escapes_what_it_is_told() -> None:
-    """Names come from events; none of them becomes markup."""
-    drawn = chart("<b>", [Curve("<script>", [(1, 2.0), (2, 2.0)])])
-    assert "<script>" not in drawn
-    assert "polyline" in drawn
-    assert chart("loss", [Curve("loss", [])]) == ""

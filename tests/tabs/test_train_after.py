@@ -19,6 +19,7 @@ from core.training.compare import Answered, Question, SideBySide
 from core.training.settings import read_settings
 from core.words import say
 from tabs._events import Visit
+from tabs.evaluation._desk import EvaluateHandlers
 from tabs.train._after import FILLED, AfterHandlers
 from tabs.train._compare_view import show_both
 from tabs.train._desk import TrainHandlers
@@ -120,11 +121,24 @@ def test_the_form_is_filled_to_train_on(finished: Finished) -> None:
     assert "run/films" in finished.atelier.train_desk.bases("text-classification")
 
 
+def test_a_run_is_evaluated_beside_its_base(finished: Finished) -> None:
+    """One click starts it on the rows that the run held out; the Evaluate tab follows it, and the base has its card."""
+    view, job = AfterHandlers(finished.atelier).evaluate(Visit(), finished.job)
+    assert "run/films" in view
+    by = EvaluateHandlers(finished.atelier)
+    *_, last = [shown for shown in by.follow(Visit(), None) if shown]
+    assert last[1]["value"] == job
+    found = by.status(Visit(), job)[1]["evaluation"]
+    assert [one["name"] for one in found["models"]] == [finished.model, "run/films"]
+    assert found["data"]["run"] == "run/films"
+    assert found["models"][1]["n"] == found["data"]["rows"] > 0
+
+
 def test_what_has_not_ended_well_offers_nothing(tmp_path: Path) -> None:
     """Without a training, with an unknown one, and for guests, each handler refuses in words."""
     own = AfterHandlers(open_atelier(Settings(home=tmp_path / "own")))
     guests = AfterHandlers(open_atelier(Settings(mode=Mode.SPACE, home=tmp_path / "space", host="127.0.0.1")))
-    asked = {"compare": {"text": "x"}, "export": {}, "merge": {}, "train_on": {}}
+    asked = {"compare": {"text": "x"}, "export": {}, "merge": {}, "evaluate": {}, "train_on": {}}
     for name, values in asked.items():
         with pytest.raises(InvalidInput, match="no training"):
             getattr(own, name)(Visit(), job="", **values)

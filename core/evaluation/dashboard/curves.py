@@ -7,10 +7,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from core.curve import Point, thinned
 from core.fields import enforce, number, text
 from core.jobs.runner import Jobs
 from core.jobs.views import Owner
-from core.training.history import LEARNING, History, Point, thinned
+from core.training.history import LEARNING, History
 
 MOST_EVENTS = 5_000
 """Read at once; a long run is read in several goes."""

@@ -157,10 +157,13 @@ def _by_id(dictionaries: Iterable[Mapping[str, Any]], column: str) -> dict[str, 
 
 
 def _answer_texts(answers: Any) -> tuple[str, ...]:
-    """Read answers in the columns of the data set, or as a list of dictionaries."""
-    if isinstance(answers, Mapping):
-        return tuple(map(str, answers["text"]))
-    return tuple(str(one["text"]) for one in answers)
+    """Read answers in the columns of the data set, or as a list of dictionaries; InvalidInput for anything else."""
+    try:
+        if isinstance(answers, Mapping):
+            return tuple(map(str, answers["text"]))
+        return tuple(str(one["text"]) for one in answers)
+    except (TypeError, KeyError) as problem:
+        raise InvalidInput("error.metric_answers", value=str(answers)[:50]) from problem
 
 
 def _dictionaries(column: Iterable[Any], name: str, key: str) -> list[Mapping[str, Any]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from core.curve import MOST_POINTS
 from core.errors import InvalidInput, UnknownName
 from core.evaluation.dashboard.curves import CurveSettings, smoothed
-from core.training.history import MOST_POINTS
 from tests.core.evaluation.dashboard.runs import add_evaluation, add_training, new_desk
 
 
