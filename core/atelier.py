@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.catalogue import Catalogue
 from core.conversations.store import Conversations
 from core.evaluation.desk import EvaluationDesk
+from core.evaluation.votes import Votes
 from core.hub.client import Hub
 from core.jobs.board import JobBoard
 from core.jobs.runner import Jobs
@@ -51,6 +52,8 @@ class Atelier:
     """Where trainings are planned and started."""
     evaluation_desk: EvaluationDesk
     """Where evaluations are started and read."""
+    votes: Votes
+    """What was said of answers that stood side by side."""
 
     def adopt(self) -> None:
         """Call at start-up: find what an earlier server left, and make room."""
@@ -96,6 +99,7 @@ def open_atelier(settings: Settings) -> Atelier:
         board=board,
         train_desk=desk,
         evaluation_desk=EvaluationDesk(registry, evaluations, settings.answers_folder),
+        votes=Votes(settings.votes_folder),
     )
 
 

@@ -131,6 +131,12 @@ OTHER_ENDPOINTS = {
     "/train_compare": ("text", "question", "job"),
     "/train_export": ("job",),
     "/train_list": (),
+    "/side_by_side": (
+        *("task", "text", "question", "models", "max_new_tokens", "do_sample", "temperature", "seed"),
+        *(*LANGUAGES, "blind"),
+    ),
+    "/side_by_side_vote": ("choice", "id"),
+    "/ranking": ("task",),
     "/jobs_list": (),
     **dict.fromkeys(("/job_stop", "/job_resume", "/job_delete", "/job_log", "/job_result"), ("job",)),
     "/models_ledger": (),
@@ -141,7 +147,19 @@ OTHER_ENDPOINTS = {
     "/overview": (),
 }
 ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()}, **IMAGE_ENDPOINTS, **OTHER_ENDPOINTS}
-INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message", "image", "mask", "validation_file"}
+INPUTS = {
+    "text",
+    "labels",
+    "question",
+    "context",
+    "file",
+    "prompt",
+    "message",
+    "image",
+    "mask",
+    "validation_file",
+    "choice",
+}
 """What nobody can guess; every other parameter has a default."""
 
 JOB_OUTPUTS = ["view", "job", "snippets", "result", "provenance"]
@@ -237,7 +255,11 @@ def test_endpoints_have_the_fields_names(described: dict[str, Any]) -> None:
 def test_only_the_input_has_no_default(described: dict[str, Any], name: str) -> None:
     """Every parameter but the input itself may be left out."""
     needed = {one["parameter_name"] for one in described[name]["parameters"] if not one["parameter_has_default"]}
-    optional = {"/text_batch": {"labels", "question"}, "/train_compare": {"question"}}.get(name, set())
+    optional = {
+        "/text_batch": {"labels", "question"},
+        "/train_compare": {"question"},
+        "/side_by_side": {"question"},
+    }.get(name, set())
     assert needed == (INPUTS & set(ENDPOINTS[name])) - optional
 
 

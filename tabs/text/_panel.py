@@ -11,11 +11,11 @@ import gradio as gr
 from core.atelier import Atelier
 from core.snippets import snippets_markdown
 from core.tasks.text.encoder import Lane
-from tabs._events import QUIET, Endpoint, Visit, compute, look_up, write
+from tabs._events import Endpoint, Visit, compute, write
 from tabs._form import model_control
 from tabs._language import word
+from tabs._stop import write_until_stopped
 from tabs._views import notes, ran_on
-from tabs.text._stop import Stops
 
 Output = tuple[Any, ...]
 """(what a person looks at first, its code, result, provenance, and details where the task has them)"""
@@ -95,21 +95,13 @@ def lay_out(
 def _wire(
     task: TextTask, handler: Callable[..., Output], buttons: tuple[gr.Button, gr.Button], asked: Endpoint
 ) -> None:
-    """Wire Run and Stop; where a stop keeps what there is, the work is asked to end before Gradio drops the event."""
-    (run, stop), stops = buttons, Stops()
-    wire = write if task.sketch else compute
-    running = wire(run.click, stops.stoppable(handler) if task.keeps else handler, asked)
-    if not task.keeps:
-        stop.click(None, cancels=[running], api_visibility="private")
+    """Wire Run and Stop; where a stop keeps what there is, the work ends by itself."""
+    run, stop = buttons
+    if task.keeps:
+        write_until_stopped(run, stop, handler, asked)
         return
-
-    def end(visit: Visit) -> Output:
-        """Stop what this page runs, and show what there is of it."""
-        return stops.stop(visit) or (gr.skip(),) * len(asked.outputs)
-
-    stopping = Endpoint(f"{task.api_name}_stop", {}, asked.outputs, public=False)
-    stopped = look_up(stop.click, end, stopping, **QUIET)
-    stopped.then(None, cancels=[running], api_visibility="private")  # what still waits in the queue; the rest has ended
+    running = (write if task.sketch else compute)(run.click, handler, asked)
+    stop.click(None, cancels=[running], api_visibility="private")
 
 
 def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:

@@ -14,7 +14,10 @@ from tabs.text import PANELS
 from tests.browser.conftest import OpenWindow
 from tests.browser.steps import PATIENCE, expect_answer, open_tab, press_run, text_box
 
-TABS = [*(panel.TITLE for panel in PANELS), "task.text_batch", "tab.chat", "tab.images", "tab.train", "tab.models"]
+TABS = [
+    *(panel.TITLE for panel in PANELS),
+    *("task.text_batch", "tab.chat", "tab.images", "tab.train", "tab.side_by_side", "tab.models"),
+]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 MOST_REQUESTS, MOST_BYTES = 110, 550_000
 """The budget of the first page: measured 98 requests and 397 KB (Gradio's own scripts, mostly)."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
+import gradio as gr
+
 from core.events import CancelToken
-from tabs._events import Visit
+from tabs._events import QUIET, Endpoint, Visit, look_up, write
 
 SETTLE_SECONDS = 3.0
 """How long a page waits for work to end that it has stopped."""
@@ -69,3 +71,18 @@ class Stops:
         with self._lock:
             if self._running.get(visit.page) is work:
                 del self._running[visit.page]
+
+
+def write_until_stopped(run: gr.Button, stop: gr.Button, handler: Handler, asked: Endpoint) -> Any:
+    """Wire Run and Stop: the work is asked to end before Gradio drops the event, and what there is of it is shown."""
+    stops = Stops()
+    running = write(run.click, stops.stoppable(handler), asked)
+
+    def end(visit: Visit) -> tuple[Any, ...]:
+        """Stop what this page runs, and show what there is of it."""
+        return stops.stop(visit) or (gr.skip(),) * len(asked.outputs)
+
+    stopping = Endpoint(f"{asked.api_name}_stop", {}, asked.outputs, public=False)
+    stopped = look_up(stop.click, end, stopping, **QUIET)
+    stopped.then(None, cancels=[running], api_visibility="private")  # what still waits in the queue; the rest has ended
+    return running
