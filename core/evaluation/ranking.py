@@ -51,7 +51,7 @@ class Rated:
     """1 = the largest."""
     rating: float
     interval: Interval | None
-    """None where too few of the drawn votes have the model."""
+    """None where so few votes, or votes that all say the same, cannot be resampled."""
     votes: int
     won: int
     drawn: int
@@ -166,25 +166,25 @@ def _rate(
     own = sorted((kind for kind in kinds if kind[0][0] in models), key=_order)
     counts = np.array([kinds[kind] for kind in own])
     table = np.stack([_wins(kind, models) for kind in own])  # (kinds, models, models)
-    whole = np.tensordot(counts, table, 1)
-    draws, seed = resampling
-    drawn = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), size=draws)
-    resampled = np.tensordot(drawn.astype(float), table, 1)
-    scores = _points(fit(resampled))
-    scores[(resampled + resampled.swapaxes(1, 2)).sum(2) == 0] = np.nan  # a draw without the model tells nothing of it
+    whole, drawn = np.tensordot(counts, table, 1), _drawn(counts, table, *resampling)
+    scores = _points(fit(drawn))
+    scores[(drawn + drawn.swapaxes(1, 2)).sum(2) == 0] = np.nan  # a draw without the model tells nothing of it
     ratings, ends = _points(fit(whole[None]))[0], _open_ended(whole)
-    found = [
-        Rated(
-            model,
-            group,
-            float(ratings[place]),
-            percentile_interval(scores[:, place]),
-            *_counted(model, own, kinds),
-            bool(ends[place]),
-        )
-        for place, model in enumerate(models)
-    ]
+    found = []
+    for place, model in enumerate(models):
+        counted, open_ended = _counted(model, own, kinds), bool(ends[place])
+        sure = counted[0] >= FEWEST_VOTES and not open_ended  # else the draws are much the same, and hide the doubt
+        interval = percentile_interval(scores[:, place]) if sure else None
+        found.append(Rated(model, group, float(ratings[place]), interval, *counted, open_ended))
     return sorted(found, key=lambda one: (-one.rating, one.model))
+
+
+def _drawn(counts: Any, table: Numbers, draws: int, seed: int) -> Numbers:
+    """Return the wins (draws, models, models) of as many votes again, drawn with replacement."""
+    import numpy as np
+
+    times = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), size=draws)
+    return np.tensordot(times.astype(float), table, 1)
 
 
 def _order(kind: Kind) -> tuple[Any, ...]:

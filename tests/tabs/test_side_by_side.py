@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from core.atelier import open_atelier
+from core.errors import Cancelled
 from core.evaluation.ranking import rank
 from core.evaluation.rounds import Rounds
+from core.events import CancelToken
+from core.settings import Settings
 from core.tasks.text.question import TASKS
 from core.tasks.text.side_by_side import SideBySideSettings
 from core.words import say
 from tabs._answers import draw_answer
 from tabs._events import Visit
-from tabs.side_by_side._desk import choices_of
+from tabs.side_by_side._desk import Desk, choices_of
 from tabs.side_by_side._ranking_view import draw_ranking
 from tabs.side_by_side._view import draw_unfinished, show_answers, show_round
 from tests.core.evaluation.voting import BLIND, answered, refused, vote
@@ -124,6 +129,39 @@ def test_the_ranking_has_a_table_a_group() -> None:
 def test_every_task_has_a_word() -> None:
     """The list of tasks shows the words of their panels, and means the field's names."""
     assert [value for _, value in choices_of(TASKS)] == list(TASKS)
+
+
+def test_the_form_shows_what_the_task_has(tmp_path: Path) -> None:
+    """Another task offers its own models and settings; what it knows of the chosen models stays chosen."""
+    desk = Desk(open_atelier(Settings(home=tmp_path)))
+    models, *rest = desk.other_task(Visit(), "question-answering", ["starter/stories"])
+    assert models["value"] == ["starter/question-answering"]
+    assert {name for name, one in zip(desk.VARYING, rest, strict=True) if one["visible"]} == {"question"}
+    assert rest[1]["value"] is False
+    models, *rest = desk.other_task(Visit(), "chat", ["starter/stories", "no/body"])
+    assert models["value"] == ["starter/stories"]
+    seen = {name for name, one in zip(desk.VARYING, rest, strict=True) if one["visible"]}
+    assert seen == {"blind", "max_new_tokens", "do_sample", "temperature", "seed"}
+    assert desk.opened(Visit(), "translation", [])["value"] == ["starter/translate-en-fr"]
+    assert desk.opened(Visit(), "translation", ["no/body"])["value"] == ["no/body"]
+
+
+def test_a_stopped_round_has_no_vote(tmp_path: Path, other: str) -> None:
+    """Names are shown at once; stopped before anything is there, it is over like any stopped work."""
+    atelier, cancel = open_atelier(Settings(home=tmp_path)), CancelToken()
+    values = {"text": "Once", "models": [STORIES, other], "blind": True, "max_new_tokens": 4}
+    waiting = str(say("say.side_waiting", done=1, total=2))
+
+    def stop_after_one(drawn: Callable[[], Any]) -> None:
+        if waiting in drawn()[0]:
+            cancel.cancel()
+
+    view, told = Desk(atelier).side_by_side(Visit(cancel=cancel, show=stop_after_one), **values)
+    assert told["id"] is None
+    assert [one["stopped"] for one in told["answers"]] == [False, True]
+    assert str(say("say.side_stopped")) in view
+    with pytest.raises(Cancelled):
+        Desk(atelier).side_by_side(Visit(cancel=cancel), **values)
 
 
 # What comes back

@@ -122,7 +122,7 @@ def test_a_model_that_never_lost_stays_finite_and_is_told() -> None:
     """Ten wins of ten have no largest likelihood: the prior gives a number, and it is said whose doing that is."""
     votes = [vote("ab", "A")] * 10
     found = rank("text-generation", votes)
-    assert [one.open_ended for one in found.rated] == [True, True]
+    assert [(one.open_ended, one.interval) for one in found.rated] == [(True, None)] * 2
     assert 1_000 < found.rated[0].rating < 2_000
     assert "say.ranking_open_ended" in {note.key for note in found.notes}
 
@@ -146,7 +146,7 @@ def test_groups_that_never_met_have_scales_of_their_own() -> None:
 
 
 def test_too_few_votes_are_told() -> None:
-    """Below ten votes the note names the model; a model that few drawn votes have gets no interval."""
+    """Below ten votes the note names the model, and it gets no interval."""
     votes = [*[vote("ab", "A")] * 15, *[vote("ab", "B")] * 15, vote("ac", "A")]
     found = rank("text-generation", votes)
     few = next(note for note in found.notes if note.key == "say.ranking_few")

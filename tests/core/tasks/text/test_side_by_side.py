@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
+from core.catalogue import Catalogue
 from core.errors import AtelierError
+from core.evaluation.rounds import Contestant
 from core.events import CancelToken
+from core.hub.client import Hub
+from core.models.loading import Loader
 from core.models.registry import Registry
+from core.settings import Mode, Settings
 from core.tasks.text.encoder import Lane
 from core.tasks.text.question import TASKS, Answered
 from core.tasks.text.side_by_side import SideBySideSettings, ask_side_by_side, resident_of
+from tests.fakes.chat_server import ANSWER, FakeChatServer
 from tests.fakes.models import tiny_bert, tiny_chat, tiny_llama
 from tests.fakes.translators import tiny_marian
 
@@ -157,3 +163,30 @@ def test_a_model_that_is_not_in_memory_takes_nothing_there(registry: Registry, m
     assert resident_of(registry.ledger(), one.provenance)
     registry.release_all()
     assert resident_of(registry.ledger(), one.provenance) is None
+
+
+def test_a_model_elsewhere_answers_beside_one_here(
+    registry: Registry, models: dict[str, str], chat_server: FakeChatServer
+) -> None:
+    """It is told where it is, and takes nothing of this machine's memory."""
+    here, there = asked(registry, task="chat", models=[models["chat"], chat_server.name()])
+    assert there.refusal is None, str(there.refusal)
+    assert here.measured_bytes
+    assert (there.measured_bytes, there.load_seconds) == (None, 0.0)
+    assert there.result[0]["generated_text"][-1]["content"] == "".join(ANSWER)
+    assert Contestant.of(there).name == chat_server.name()
+    assert Contestant.of(here).name == models["chat"]
+
+
+def test_a_stranger_gets_what_the_registry_offers(models: dict[str, str]) -> None:
+    """Behind a share link starters answer; folders, unlisted ids, runs and servers refuse, each in its own column."""
+    catalogue = Catalogue(Settings(mode=Mode.SHARE))
+    strange = Registry(catalogue, Loader(catalogue, Hub(offline=True)))
+    values = {"task": "text-classification", "text": "A fine film."}
+    first = asked(
+        strange, models=["starter/sentiment", models["sequence-classification"], "no/body", "run/x"], **values
+    )
+    (server,) = asked(strange, models=["http://localhost:1/v1#m"], **values)
+    keys = [one.refusal.key if one.refusal else "" for one in (*first, server)]
+    closed = "error.not_in_this_mode"
+    assert keys == ["", closed, "error.model_not_listed", closed, closed]
