@@ -68,10 +68,6 @@ class Votes:
         """Return the votes on a task, the oldest first; a line that makes no sense is left out."""
         return [vote for event in self._events() if (vote := _read(event)) and vote.task == task]
 
-    def counts(self) -> Mapping[str, int]:
-        """Return how many votes there are on each task."""
-        return Counter(vote.task for event in self._events() if (vote := _read(event)))
-
     def _append(self, judged: Round) -> None:
         line = {
             "owner": judged.owner,
