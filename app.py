@@ -30,6 +30,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
         evaluation,
         images,
         models,
+        side_by_side,
         text,
         train,
     )
@@ -42,7 +43,7 @@ def build_app(atelier: Atelier) -> gr.Blocks:
         gr.HTML(header(), elem_id="head")
         _jobs.build(atelier, page)
         with gr.Tabs():
-            for tab in (text, chat, images, train, evaluation, models):
+            for tab in (text, chat, images, train, evaluation, side_by_side, models):
                 with gr.Tab(word(tab.TITLE), id=tab.TITLE) as opened:
                     tab.build(atelier, page, opened)
         _footer.build(atelier, page)

@@ -8,6 +8,7 @@ from core.catalogue import Catalogue
 from core.conversations.store import Conversations
 from core.evaluation.dashboard.desk import RunsDesk
 from core.evaluation.desk import EvaluationDesk
+from core.evaluation.votes import Votes
 from core.hub.client import Hub
 from core.jobs.board import JobBoard
 from core.jobs.runner import Jobs
@@ -54,6 +55,8 @@ class Atelier:
     """Where evaluations are started and read."""
     runs_desk: RunsDesk
     """Where all trainings and evaluations are looked through."""
+    votes: Votes
+    """What was said of answers that stood side by side."""
 
     def adopt(self) -> None:
         """Call at start-up: find what an earlier server left, and make room."""
@@ -100,6 +103,7 @@ def open_atelier(settings: Settings) -> Atelier:
         train_desk=desk,
         evaluation_desk=EvaluationDesk(registry, evaluations, settings.answers_folder),
         runs_desk=RunsDesk(training, evaluations),
+        votes=Votes(settings.votes_folder),
     )
 
 

@@ -157,6 +157,11 @@ class Settings:
         return self.home / "answers"
 
     @property
+    def votes_folder(self) -> Path:
+        """Where votes on answers are kept, all visitors' together."""
+        return self.home / "votes"
+
+    @property
     def conversations_folder(self) -> Path:
         """Where conversations are kept, a folder for each visitor."""
         return self.home / "conversations"

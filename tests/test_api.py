@@ -145,6 +145,12 @@ OTHER_ENDPOINTS = {
     "/metric_compute": (
         *("metric", "predictions", "references", "options", "file", "prediction_column", "reference_column"),
     ),
+    "/side_by_side": (
+        *("task", "text", "question", "models", "max_new_tokens", "do_sample", "temperature", "seed"),
+        *(*LANGUAGES, "blind"),
+    ),
+    "/side_by_side_vote": ("choice", "id"),
+    "/ranking": ("task",),
     "/jobs_list": (),
     **dict.fromkeys(("/job_stop", "/job_resume", "/job_delete", "/job_log", "/job_result"), ("job",)),
     "/models_ledger": (),
@@ -155,13 +161,26 @@ OTHER_ENDPOINTS = {
     "/overview": (),
 }
 ENDPOINTS = {**{name: (*own, *OPTIONS) for name, own in TASK_ENDPOINTS.items()}, **IMAGE_ENDPOINTS, **OTHER_ENDPOINTS}
-INPUTS = {"text", "labels", "question", "context", "file", "prompt", "message", "image", "mask", "validation_file"}
+INPUTS = {
+    "text",
+    "labels",
+    "question",
+    "context",
+    "file",
+    "prompt",
+    "message",
+    "image",
+    "mask",
+    "validation_file",
+    "choice",
+}
 """What nobody can guess; every other parameter has a default."""
 
 OPTIONAL = {
     "/text_batch": {"labels", "question"},
     "/train_compare": {"question"},
     "/evaluate_start": {"labels"},
+    "/side_by_side": {"question"},
 }
 """The same names where they may be left out."""
 

@@ -107,7 +107,7 @@ def bootstrap(found: Tally, draws: int = DRAWS, seed: int = 0, level: float = LE
         return None
     counted = _counts(found.groups, len(found.table), draws, np.random.default_rng(seed))
     scores = np.concatenate([found.score(counts @ found.table) for counts in counted])
-    return _interval(scores, level)
+    return percentile_interval(scores, level)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def paired_bootstrap(first: Tally, second: Tally, draws: int = DRAWS, seed: int 
             for counts in _counts(groups.reshape(-1), len(codes), draws, generator)
         ]
     )
-    found = _interval(differences, LEVEL)
+    found = percentile_interval(differences, LEVEL)
     if found is None:
         return None
     told = differences[np.isfinite(differences)]
@@ -173,7 +173,8 @@ def _counts(groups: Places, kinds: int, draws: int, generator: np.random.Generat
         yield np.bincount(picked.ravel(), minlength=kinds * several).reshape(several, kinds).astype(float)
 
 
-def _interval(scores: Table, level: float) -> Interval | None:
+def percentile_interval(scores: Table, level: float = LEVEL) -> Interval | None:
+    """Return the interval of resampled scores (draws,); None where too few of them are numbers."""
     import numpy as np
 
     told = scores[np.isfinite(scores)]

@@ -11,11 +11,11 @@ import gradio as gr
 from core.atelier import Atelier
 from core.snippets import snippets_markdown
 from core.tasks.text.encoder import Lane
-from tabs._events import QUIET, Endpoint, Visit, compute, look_up, write
+from tabs._events import Endpoint, Visit, compute, write
 from tabs._form import model_control
 from tabs._language import word
+from tabs._stop import until_stopped
 from tabs._views import notes, ran_on
-from tabs.text._stop import Stops
 
 Output = tuple[Any, ...]
 """(what a person looks at first, its code, result, provenance, and details where the task has them)"""
@@ -87,24 +87,8 @@ def lay_out(
                 inputs.update(more())
         with gr.Column(scale=1, min_width=320):
             outputs = _outputs(task)
-    _wire(task, _handler(atelier, task), (run, stop), Endpoint(task.api_name, {**inputs, **wishes}, outputs))
-
-
-def _wire(
-    task: TextTask, handler: Callable[..., Output], buttons: tuple[gr.Button, gr.Button], asked: Endpoint
-) -> None:
-    """Wire Run and Stop: the work is asked to end, with what there is or a word, before Gradio drops the event."""
-    (run, stop), stops = buttons, Stops()
-    wire = write if task.sketch else compute
-    running = wire(run.click, stops.stoppable(handler), asked)
-
-    def end(visit: Visit) -> Output:
-        """Stop what this page runs, and show what there is of it."""
-        return stops.stop(visit) or (gr.skip(),) * len(asked.outputs)
-
-    stopping = Endpoint(f"{task.api_name}_stop", {}, asked.outputs, public=False)
-    stopped = look_up(stop.click, end, stopping, **QUIET)
-    stopped.then(None, cancels=[running], api_visibility="private")  # what still waits in the queue; the rest has ended
+    asked = Endpoint(task.api_name, {**inputs, **wishes}, outputs)
+    until_stopped(write if task.sketch else compute, (run, stop), _handler(atelier, task), asked)
 
 
 def _handler(atelier: Atelier, task: TextTask) -> Callable[..., Output]:

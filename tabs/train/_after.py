@@ -12,7 +12,8 @@ import gradio as gr
 from core.atelier import Atelier
 from core.runs import PREFIX
 from core.settings import Capability
-from core.training.compare import Question, compare_with_base
+from core.tasks.text.question import Question
+from core.training.compare import compare_with_base
 from core.training.data.samples import samples_for
 from core.training.merge import merge_run
 from core.training.settings import TrainSettings

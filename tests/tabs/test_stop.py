@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import Cancelled
 from tabs._events import Visit
-from tabs.text._stop import Stops
+from tabs._stop import Stops
 
 
 class Work:

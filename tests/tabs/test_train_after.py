@@ -15,7 +15,8 @@ from core.atelier import Atelier, open_atelier
 from core.errors import InvalidInput, NotAllowed, NotAModel, UnknownName, WrongTask
 from core.jobs.runner import State
 from core.settings import Mode, Settings
-from core.training.compare import Answered, Question, SideBySide
+from core.tasks.text.question import Answered, Question
+from core.training.compare import SideBySide
 from core.training.settings import read_settings
 from core.words import say
 from tabs._events import Visit

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from core.errors import WrongTask
-from core.training.compare import Question, compare_with_base
+from core.tasks.text.question import Question
+from core.training.compare import compare_with_base
 from tests.core.test_runs import write_run
 from tests.core.training.finished import registry_at, train
 from tests.core.training.tiny import feelings

@@ -1,4 +1,4 @@
-"""Stop on a panel whose answer comes bit by bit: the work ends by itself, and what it has made until then is shown.
+"""Stop on a panel: the work ends by itself, and what it has made until then, or that it was stopped, is shown.
 
 Gradio's own way, `cancels`, drops an event together with whatever it would have shown.
 """
@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
+import gradio as gr
+
 from core.events import CancelToken
-from tabs._events import Visit
+from tabs._events import QUIET, Endpoint, Visit, look_up
 
 SETTLE_SECONDS = 3.0
 """How long a page waits for work to end that it has stopped."""
 
 Handler = Callable[..., tuple[Any, ...]]
+Wire = Callable[..., Any]
+"""`compute` or `write` of tabs._events."""
 
 
 @dataclass(eq=False)
@@ -69,3 +73,18 @@ class Stops:
         with self._lock:
             if self._running.get(visit.page) is work:
                 del self._running[visit.page]
+
+
+def until_stopped(wire: Wire, buttons: tuple[gr.Button, gr.Button], handler: Handler, asked: Endpoint) -> Any:
+    """Wire Run and Stop: the work is asked to end, with what there is or a word, before Gradio drops the event."""
+    (run, stop), stops = buttons, Stops()
+    running = wire(run.click, stops.stoppable(handler), asked)
+
+    def end(visit: Visit) -> tuple[Any, ...]:
+        """Stop what this page runs, and show what there is of it."""
+        return stops.stop(visit) or (gr.skip(),) * len(asked.outputs)
+
+    stopping = Endpoint(f"{asked.api_name}_stop", {}, asked.outputs, public=False)
+    stopped = look_up(stop.click, end, stopping, **QUIET)
+    stopped.then(None, cancels=[running], api_visibility="private")  # what still waits in the queue; the rest has ended
+    return running
