@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,7 +11,7 @@ from core.curve import MOST_POINTS, Point, thinned
 
 WIDTH, HEIGHT = 320, 150
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 8, 20
-COLOURS = 4
+COLOURS = 8
 """How many colours style.css has for curves."""
 
 
@@ -40,26 +41,36 @@ class Frame:
     last: float
     low: float
     high: float
+    log_scale: bool = False
+    """Of the values, all above 0."""
 
     def at(self, point: Point) -> tuple[float, float]:
         """Return a point's place in the drawing; a line without height lies in its middle."""
         across = (point[0] - self.first) / ((self.last - self.first) or 1)
-        up = (point[1] - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+        low, value, high = (self._height(one) for one in (self.low, point[1], self.high))
+        up = (value - low) / (high - low) if high > low else 0.5
         return LEFT + across * (WIDTH - LEFT - RIGHT), TOP + (1 - up) * (HEIGHT - TOP - BOTTOM)
+
+    def _height(self, value: float) -> float:
+        return math.log10(value) if self.log_scale else value
 
 
 SHARES = Frame(0.0, 1.0, 0.0, 1.0)
 """Both axes from 0 to 1."""
 
 
-def chart(title: str, curves: Sequence[Curve]) -> str:
-    """Draw curves over the same steps, each with its last value beside its name; nothing where there are no points."""
-    drawn = [Curve(one.name, thinned(one.points)) for one in curves if one.points]
+def chart(title: str, curves: Sequence[Curve], *, log_scale: bool = False) -> str:
+    """Draw curves over the same steps, each with its last value beside its name; nothing where there are no points.
+
+    On a logarithmic scale points that are not above 0 are left out.
+    """
+    kept = [Curve(one.name, [point for point in one.points if point[1] > 0]) for one in curves] if log_scale else curves
+    drawn = [Curve(one.name, thinned(one.points)) for one in kept if one.points]
     if not drawn:
         return ""
     steps = [step for one in drawn for step, _ in one.points]
     values = [value for one in drawn for _, value in one.points]
-    frame = Frame(min(steps), max(steps), min(values), max(values))
+    frame = Frame(min(steps), max(steps), min(values), max(values), log_scale)
     named = [(one.name, _short(one.points[-1][1])) for one in drawn]
     return _figure(title, named, _axes(frame) + _lines(frame, drawn))
 

@@ -145,6 +145,12 @@ OTHER_ENDPOINTS = {
     "/metric_compute": (
         *("metric", "predictions", "references", "options", "file", "prediction_column", "reference_column"),
     ),
+    "/runs_list": ("kind", "search", "tags", "sort", "descending", "limit"),
+    "/runs_curves": ("jobs", "metric", "smoothing", "log_scale"),
+    "/runs_figure": ("jobs", "metric", "smoothing", "log_scale", "figure", "model", "file_type"),
+    "/runs_export": ("jobs", "file_type"),
+    "/runs_tag": ("jobs", "tags"),
+    "/runs_delete": ("jobs",),
     "/side_by_side": (
         *("task", "text", "question", "models", "max_new_tokens", "do_sample", "temperature", "seed"),
         *(*LANGUAGES, "blind"),
@@ -202,7 +208,9 @@ OUTPUTS = {
     "/evaluate_run": ["view", "job"],
     "/train_export": ["files"],
     **{name: ["state"] for name in ("/train_stop", "/evaluate_stop", "/job_stop", "/job_resume", "/job_delete")},
-    "/job_log": ["view"],
+    "/runs_figure": ["view", "files"],
+    "/runs_export": ["files"],
+    **{key: ["view"] for key in ("/runs_tag", "/runs_delete", "/job_log")},
     "/job_result": ["view", "files"],
     "/model_diagnosis": ["view", "result", "provenance"],
     "/overview": ["view"],

@@ -6,10 +6,10 @@ import gradio as gr
 
 from core.atelier import Atelier
 from tabs._language import word
-from tabs.evaluation import given, models
+from tabs.evaluation import given, models, runs
 
 TITLE = "tab.evaluate"
-PANELS = (models, given)
+PANELS = (models, runs, given)
 """Each has TITLE and `build(atelier, tab, panel)`: the page's tab, and its own inside."""
 
 

@@ -16,7 +16,7 @@ from tests.browser.steps import PATIENCE, expect_answer, open_tab, press_run, te
 
 TABS = [
     *(panel.TITLE for panel in PANELS),
-    *("task.text_batch", "tab.chat", "tab.images", "tab.train", "tab.evaluate", "evaluate.given"),
+    *("task.text_batch", "tab.chat", "tab.images", "tab.train", "tab.evaluate", "evaluate.runs", "evaluate.given"),
     *("tab.side_by_side", "tab.models"),
 ]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}

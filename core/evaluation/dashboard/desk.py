@@ -80,7 +80,7 @@ class RunsDesk:
         for job in jobs:
             shelf, view = self._shelf(job, owner)
             if shelf is not self.trainings:
-                raise InvalidInput("error.runs_no_curves", name=job)
+                raise InvalidInput("error.runs_no_curves", name=_name(view))
             histories[_name(view)] = self._curves.history(shelf, job, owner)
         return overlaid(histories, settings)
 
@@ -140,4 +140,7 @@ class RunsDesk:
 
 
 def _name(view: JobView) -> str:
-    return f"{PREFIX}{view.settings.get('name') or view.id}"
+    """Return what people know a job by: run/<name>, or the models of an evaluation."""
+    if view.kind == TRAINING:
+        return f"{PREFIX}{view.settings.get('name') or view.id}"
+    return str(view.settings.get("models") or view.id)
