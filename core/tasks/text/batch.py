@@ -151,9 +151,10 @@ class _Worker:
 
     def summary(self, seconds: float, table: Table) -> Summary:
         """Return what answered so far, in so many seconds."""
-        longest = ROW_TASKS[self.settings.task].longest(self.model)
+        task = ROW_TASKS[self.settings.task]
         provenance = self.model.provenance(seconds, mixed=self.lane.mixes(self.model))
-        return Summary(provenance, self.column, longest, layout=table.layout)
+        of_all = task.notes(self.settings.row_settings(), self.model)
+        return Summary(provenance, self.column, task.longest(self.model), layout=table.layout, of_all=of_all)
 
     def _answered(self, places: Sequence[int], texts: Sequence[str]) -> dict[int, Row]:
         """Ask the model for all at once; if that fails, one by one, so that only the bad row fails."""

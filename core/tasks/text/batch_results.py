@@ -70,12 +70,14 @@ class Summary:
     outcome: Outcome | None = None
     layout: Layout = field(default_factory=Layout)
     """How the file was read."""
+    of_all: tuple[Sentence, ...] = ()
+    """What is to be said of every row alike."""
 
     @property
     def notes(self) -> tuple[Sentence, ...]:
-        """What happened on the way: texts that were cut."""
+        """What happened on the way: settings that played no part, texts that were cut."""
         cut = self.outcome.cut if self.outcome else 0
-        return (say("say.texts_cut", count=cut, read=self.max_length),) if cut else ()
+        return (*self.of_all, *((say("say.texts_cut", count=cut, read=self.max_length),) if cut else ()))
 
     @property
     def ran(self) -> Provenance:
@@ -99,8 +101,8 @@ def read_summary(result_folder: Path) -> Summary | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         provenance = {**found["provenance"], "fallbacks": tuple(found["provenance"]["fallbacks"])}
         outcome = Outcome(**found["outcome"]) if found.get("outcome") else None
-        layout = Layout(**found.get("layout", {}))
-        return Summary(Provenance(**provenance), found["column"], found["max_length"], outcome, layout)
+        layout, of_all = Layout(**found.get("layout", {})), tuple(Sentence(**one) for one in found.get("of_all", ()))
+        return Summary(Provenance(**provenance), found["column"], found["max_length"], outcome, layout, of_all)
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from core.models.registry import Registry
 from core.provenance import Provenance
 from core.settings import LIMITS
 from core.tasks.text.abstractive import Part, Told, Writer, write_summaries
-from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, encode, with_notes
+from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, borrow, encode, tokenize, with_notes
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder, cosines, embed, unit_length
 from core.tasks.text.sentences import Span, split_sentences
@@ -39,18 +40,21 @@ SAME = 0.9
 """Cosine from which a sentence says again what another has said; it is taken only when nothing else is left."""
 USUAL_MAX_LENGTH = 142
 """Tokens of a summary where the model itself names no number: that of facebook/bart-large-cnn."""
+ONLY_PICKED, ONLY_WRITTEN = ("sentences",), ("min_length", "num_beams", "no_repeat_ngram_size")
+"""Settings that only an encoder reads, and those that only an encoder-decoder does; `max_length` is for both."""
 _NO_SPACE_BEHIND = re.compile(r"[。！？｡．][」』”’）》】\"')]*$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SummarizationSettings(ModelOptions):
-    """A text to shorten; `sentences` is for encoders, lengths (in tokens) and beams are for encoder-decoders."""
+    """A text to shorten; `sentences` is for encoders, `min_length` (in tokens) and beams are for encoder-decoders."""
 
     text: str = fields.text(limit=LIMITS.context_characters)
     sentences: int = fields.number(3, low=1, high=20)
     min_length: int = fields.number(0, low=0, high=500)
     """0 = the model's own, as for the three below."""
     max_length: int = fields.number(0, low=0, high=500)
+    """Tokens: where an encoder's sentences would have more of them together, there are fewer sentences."""
     num_beams: int = fields.number(0, low=0, high=16)
     no_repeat_ngram_size: int = fields.number(0, low=0, high=10)
 
@@ -102,7 +106,7 @@ def summarize(
     started = time.perf_counter()
     with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
         (made,) = _shortened([settings.text], settings, registry, model, lane, told)
-        notes = (*made.notes, *script_notes(model, settings.text))
+        notes = (*made.notes, *unread(settings, model), *script_notes(model, settings.text))
         provenance = model.provenance(time.perf_counter() - started)
     return Summary(made.text, made.picked, with_notes(provenance, notes), notes, made.parts)
 
@@ -125,9 +129,24 @@ def _shortened(
     lane: Lane,
     told: Told | None = None,
 ) -> list[_Shortened]:
-    if getattr(model.model.config, "is_encoder_decoder", False):
+    if _writes(model):
         return _written(texts, settings, registry, model, lane, told)
     return [_pick(text, settings, registry, model, lane) for text in texts]
+
+
+def _writes(model: LoadedModel) -> bool:
+    """Tell whether the model writes new sentences; any other one picks some of the text's."""
+    return bool(getattr(model.model.config, "is_encoder_decoder", False))
+
+
+def unread(settings: SummarizationSettings, model: LoadedModel) -> tuple[Sentence, ...]:
+    """Say which settings that somebody chose play no part, for this kind of model does not read them."""
+    usual = {field.name: field.default for field in dataclasses.fields(settings)}
+    of_others = ONLY_PICKED if _writes(model) else ONLY_WRITTEN
+    names = ", ".join(name for name in of_others if getattr(settings, name) != usual[name])
+    if not names:
+        return ()
+    return (say("say.unread_by_writer", names=names) if _writes(model) else say("say.unread_by_picker", names=names),)
 
 
 def _pick(text: str, settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane) -> _Shortened:
@@ -137,15 +156,34 @@ def _pick(text: str, settings: SummarizationSettings, registry: Registry, model:
     encoded = encode(encoder, [text[span.start : span.end] for span in spans])
     vectors = embed(registry, encoder, encoded, "mean", lane)
     scores = centrality(vectors)
-    chosen = sorted(most_central(vectors, scores, settings.sentences))
+    lengths = _lengths([_join(text, [span]) for span in spans], encoder) if settings.max_length else ()
+    chosen = sorted(most_central(vectors, scores, settings.sentences, lengths, settings.max_length))
     picked = tuple(PickedSentence(spans[one].start, spans[one].end, float(scores[one])) for one in chosen)
-    notes = []
+    taken = sum(lengths[one] for one in chosen) if lengths else 0
+    notes = (*_cut(encoded, encoder), *_told(settings, len(spans), len(chosen), taken))
+    whole = len(chosen) == len(spans)
+    return _Shortened(text.strip() if whole else _join(text, [spans[one] for one in chosen]), picked, notes)
+
+
+def _lengths(sentences: Sequence[str], model: LoadedModel) -> list[int]:
+    """Count the tokens that sentences add to a summary: without the special ones around a text."""
+    return [len(ids) for ids in tokenize(model, sentences, add_special_tokens=False, truncation=False)["input_ids"]]
+
+
+def _cut(encoded: Sequence[Encoded], encoder: LoadedModel) -> Iterator[Sentence]:
     if cut := sum(one.length > encoder.max_length for one in encoded):
-        notes.append(say("say.sentences_cut", count=cut, read=encoder.max_length))
-    if len(spans) > settings.sentences:
-        return _Shortened(_join(text, [spans[one] for one in chosen]), picked, tuple(notes))
-    notes.append(say("say.text_given_back", sentences=len(spans), asked=settings.sentences))
-    return _Shortened(text.strip(), picked, tuple(notes))
+        yield say("say.sentences_cut", count=cut, read=encoder.max_length)
+
+
+def _told(settings: SummarizationSettings, there: int, chosen: int, length: int) -> Iterator[Sentence]:
+    """Say why there are fewer sentences than were asked for: the text has no more, or they would be too long."""
+    asked, most = settings.sentences, settings.max_length
+    if chosen < min(asked, there):
+        yield say("say.summary_fewer", count=chosen, asked=asked, most=most)
+    if most < length:
+        yield say("say.summary_longer", length=length, most=most)
+    if chosen == there:
+        yield say("say.text_given_back", sentences=there, asked=asked)
 
 
 def _sentences(text: str) -> tuple[Span, ...]:
@@ -170,17 +208,28 @@ def centrality(vectors: torch.Tensor) -> torch.Tensor:
     return cosines(vectors, centroid)[:, 0] - POSITION_PRIOR * torch.linspace(0, 1, len(vectors))
 
 
-def most_central(vectors: torch.Tensor, scores: torch.Tensor, count: int) -> list[int]:
-    """Return the places of `count` sentences, best first, each weighed by its likeness to those already taken."""
+def most_central(
+    vectors: torch.Tensor, scores: torch.Tensor, count: int, lengths: Sequence[int] = (), most: int = 0
+) -> list[int]:
+    """Return the places of `count` sentences, best first, each weighed by its likeness to those already taken.
+
+    Where `most` is given, they have no more tokens together, by their `lengths`; if none is that short, the best one.
+    """
     import torch
 
     chosen: list[int] = []
     likeness = torch.zeros(len(vectors))
+    tokens, room = torch.tensor(lengths if most else [0] * len(vectors)), most
     for _ in range(min(count, len(vectors))):
         value = RELEVANCE * scores - (1 - RELEVANCE) * likeness - 10.0 * (likeness > SAME)
         value[chosen] = float("-inf")
+        if chosen or (tokens <= room).any():
+            value[tokens > room] = float("-inf")
         best = int(value.argmax())
+        if value[best] == float("-inf"):
+            break
         chosen.append(best)
+        room -= int(tokens[best])
         likeness = torch.maximum(likeness, cosines(vectors, vectors[best : best + 1])[:, 0])
     return chosen
 

@@ -33,6 +33,7 @@ from core.tasks.text.summarization import (
     summarize,
     summarize_texts,
 )
+from core.words import say
 from tests.fakes.translators import tiny_marian
 
 BASE = str(starter_base_folder())
@@ -159,6 +160,68 @@ def test_redundancy_by_hand() -> None:
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.8, 0.6]])
     assert most_central(vectors, torch.tensor([0.9, 0.89, 0.7]), 3) == [0, 2, 1]
     assert most_central(vectors, torch.tensor([0.9, 0.89, 0.7]), 9) == [0, 2, 1]
+
+
+def test_sentences_that_fit_by_hand() -> None:
+    """Under a limit of tokens the best that still fit are taken; where none is that short, the best one alone."""
+    vectors, scores = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.8, 0.6]]), torch.tensor([0.9, 0.89, 0.7])
+    assert most_central(vectors, scores, 3, [5, 5, 5], 15) == [0, 2, 1]
+    assert most_central(vectors, scores, 3, [5, 5, 5], 14) == [0, 2]
+    assert most_central(vectors, scores, 3, [9, 2, 3], 5) == [1, 2]
+    assert most_central(vectors, scores, 3, [9, 8, 7], 5) == [0]
+
+
+def tokens(text: str) -> int:
+    """Count the tokens that the real base makes of a text."""
+    return len(transformers.AutoTokenizer.from_pretrained(BASE)(text, add_special_tokens=False).input_ids)
+
+
+def test_an_encoder_keeps_to_max_length(registry: Registry) -> None:
+    """Its sentences have at most max_length tokens together; if they are fewer than asked for, a note says so."""
+    whole = summarize(asked(sentences=4), registry)
+    for most in (20, 30, 45, tokens(whole.summary_text)):
+        summary = summarize(asked(sentences=4, max_length=most), registry)
+        assert 0 < tokens(summary.summary_text) <= most
+        fewer = ["say.summary_fewer"] if len(summary.picked) < 4 else []
+        assert [note.key for note in summary.notes] == fewer
+        assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+    assert summary.picked == whole.picked
+    few = summarize(asked(sentences=4, max_length=20), registry)
+    assert (few.notes[0].values["count"], few.notes[0].values["asked"]) == (len(few.picked), 4)
+
+
+def test_sentences_that_are_all_too_long(registry: Registry) -> None:
+    """Where no sentence has so few tokens, the most central one stands alone, and a note says how long it is."""
+    summary = summarize(asked(sentences=3, max_length=2), registry)
+    assert summary.summary_text == summarize(asked(sentences=1), registry).summary_text
+    assert [note.key for note in summary.notes] == ["say.summary_fewer", "say.summary_longer"]
+    assert summary.notes[1].values == {"length": tokens(summary.summary_text), "most": 2}
+
+
+def test_a_short_text_within_max_length_stays_whole(registry: Registry) -> None:
+    """A text with no more sentences and tokens than asked for comes back as it is, line breaks and all."""
+    text = "First.\n\nSecond!"
+    assert summarize(asked(text, max_length=9), registry).summary_text == text
+    assert summarize(asked(text, max_length=3), registry).summary_text in {"First.", "Second!"}
+
+
+def test_an_encoder_says_what_it_does_not_read(registry: Registry) -> None:
+    """Beams and the lengths of what is written are named where sentences are picked; max_length is read."""
+    chosen = {"min_length": 5, "max_length": 60, "num_beams": 2, "no_repeat_ngram_size": 3}
+    summary = summarize(asked(sentences=1, **chosen), registry)
+    assert summary.notes == (say("say.unread_by_picker", names="min_length, num_beams, no_repeat_ngram_size"),)
+    assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+    assert summary.summary_text == summarize(asked(sentences=1), registry).summary_text
+
+
+def test_an_encoder_decoder_says_what_it_does_not_read(tmp_path: Path, registry: Registry) -> None:
+    """The number of sentences is named where new ones are written, unless nobody chose it."""
+    model = encoder_decoder(tmp_path)
+    options = {"model": model, "min_length": 3, "max_length": 8, "num_beams": 2, "no_repeat_ngram_size": 2}
+    summary = summarize(asked("the cat", sentences=5, **options), registry)
+    assert summary.notes == (say("say.unread_by_writer", names="sentences"),)
+    assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+    assert summarize(asked("the cat", **options), registry).notes == ()
 
 
 def encoder_decoder(folder: Path, family: str = "t5", **changes: Any) -> str:
