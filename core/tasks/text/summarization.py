@@ -102,10 +102,13 @@ class _Shortened:
 def summarize(
     settings: SummarizationSettings, registry: Registry, lane: Lane = INTERACTIVE, told: Told | None = None
 ) -> Summary:
-    """Shorten one text; raises InvalidInput, ModelError, HubError or Cancelled in words."""
+    """Shorten one text; raises InvalidInput, ModelError, HubError or Cancelled in words.
+
+    A stop keeps the parts of a long text that are summarised, and says how many; it is Cancelled if there are none.
+    """
     started = time.perf_counter()
     with borrow(registry, settings.spec(registry, TASK), [settings.text], lane) as model:
-        (made,) = _shortened([settings.text], settings, registry, model, lane, told)
+        (made,) = _shortened([settings.text], _Desk(settings, registry, model, lane, told, keep=True))
         notes = (*made.notes, *unread(settings, model), *script_notes(model, settings.text))
         provenance = model.provenance(time.perf_counter() - started)
     return Summary(made.text, made.picked, with_notes(provenance, notes), notes, made.parts)
@@ -115,23 +118,27 @@ def summarize_texts(
     texts: Sequence[str], settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane
 ) -> list[list[dict[str, str]]]:
     """Shorten many texts with a borrowed model: one pipeline result a text, in order."""
-    made = _shortened(texts, settings, registry, model, replace(lane, report=None))
+    made = _shortened(texts, _Desk(settings, registry, model, replace(lane, report=None)))
     if lane.on_cut:
         lane.on_cut(place for place, one in enumerate(made) if any(note.key in CUTS for note in one.notes))
     return [[{"summary_text": one.text}] for one in made]
 
 
-def _shortened(
-    texts: Sequence[str],
-    settings: SummarizationSettings,
-    registry: Registry,
-    model: LoadedModel,
-    lane: Lane,
-    told: Told | None = None,
-) -> list[_Shortened]:
-    if _writes(model):
-        return _written(texts, settings, registry, model, lane, told)
-    return [_pick(text, settings, registry, model, lane) for text in texts]
+@dataclass(frozen=True)
+class _Desk:
+    """Where texts are shortened with a borrowed model."""
+
+    settings: SummarizationSettings
+    registry: Registry
+    model: LoadedModel
+    lane: Lane
+    told: Told | None = None
+    keep: bool = False
+    """A stop leaves what is done."""
+
+
+def _shortened(texts: Sequence[str], desk: _Desk) -> list[_Shortened]:
+    return _written(texts, desk) if _writes(desk.model) else [_pick(text, desk) for text in texts]
 
 
 def _writes(model: LoadedModel) -> bool:
@@ -149,12 +156,11 @@ def unread(settings: SummarizationSettings, model: LoadedModel) -> tuple[Sentenc
     return (say("say.unread_by_writer", names=names) if _writes(model) else say("say.unread_by_picker", names=names),)
 
 
-def _pick(text: str, settings: SummarizationSettings, registry: Registry, model: LoadedModel, lane: Lane) -> _Shortened:
+def _pick(text: str, desk: _Desk) -> _Shortened:
     """Take the most central sentences, each new to those before it; a text that is short enough stays whole."""
-    spans = _sentences(text)
-    encoder = as_encoder(model)
+    settings, spans, encoder = desk.settings, _sentences(text), as_encoder(desk.model)
     encoded = encode(encoder, [text[span.start : span.end] for span in spans])
-    vectors = embed(registry, encoder, encoded, "mean", lane)
+    vectors = embed(desk.registry, encoder, encoded, "mean", desk.lane)
     scores = centrality(vectors)
     lengths = _lengths([_join(text, [span]) for span in spans], encoder) if settings.max_length else ()
     chosen = sorted(most_central(vectors, scores, settings.sentences, lengths, settings.max_length))
@@ -243,18 +249,12 @@ def _join(text: str, spans: Sequence[Span]) -> str:
     return joined
 
 
-def _written(
-    texts: Sequence[str],
-    settings: SummarizationSettings,
-    registry: Registry,
-    model: LoadedModel,
-    lane: Lane,
-    told: Told | None = None,
-) -> list[_Shortened]:
+def _written(texts: Sequence[str], desk: _Desk) -> list[_Shortened]:
+    model = desk.model
     own = dict((getattr(model.model.config, "task_specific_params", None) or {}).get(TASK) or {})
-    options = options_of(settings, own, model.model)
-    writer = Writer(model, options, str(own.get("prefix") or ""), registry, lane)
-    made = write_summaries(texts, writer, told or (lambda _: None))
+    options = options_of(desk.settings, own, model.model)
+    writer = Writer(model, options, str(own.get("prefix") or ""), desk.registry, desk.lane)
+    made = write_summaries(texts, writer, desk.told or (lambda _: None), keep=desk.keep)
     return [_Shortened(one.text, (), one.notes, one.parts) for one in made]
 
 

@@ -28,6 +28,7 @@ from core.tasks.text.summarization import (
     MOST_SENTENCES,
     TASK,
     SummarizationSettings,
+    Summary,
     centrality,
     most_central,
     summarize,
@@ -357,6 +358,74 @@ def test_parts_are_told_as_they_are_done(tmp_path: Path, registry: Registry, mon
     assert len(told) > 1
     assert tuple(told[-1]) == summary.parts
     assert next(one.total for one in done if one.phase == "write") == len(summary.parts)
+
+
+@pytest.fixture
+def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two parts be written at a time, so that there is something between the first and the last."""
+    monkeypatch.setattr("core.tasks.text.seq2seq.rows_at_once", lambda _: 2)
+
+
+def stopped_after(rounds: int, settings: SummarizationSettings, registry: Registry) -> tuple[Summary, list[list[Part]]]:
+    """Return what a stop leaves that comes with the first parts of this round, and the parts told in each round."""
+    told: list[list[Part]] = []
+    cancel = CancelToken()
+
+    def tell(parts: Sequence[Part]) -> None:
+        if not told or len(parts) < len(told[-1]):
+            told.append([])
+        told[-1] = list(parts)
+        if len(told) == rounds:
+            cancel.cancel()
+
+    return summarize(settings, registry, Lane(cancel=cancel), tell), told
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_stop_keeps_the_parts_that_are_done(tmp_path: Path, registry: Registry) -> None:
+    """Stopped in the first round, a long text has the summaries of the parts that are done, and a note counts them."""
+    settings = asked(LONG, model=encoder_decoder(tmp_path, "bart"), max_length=8, num_beams=1)
+    whole = summarize(settings, registry)
+    summary, (told,) = stopped_after(1, settings, registry)
+    assert 0 < len(summary.parts) < whole.notes[0].values["parts"]
+    assert list(summary.parts) == told
+    assert set(summary.parts) < set(whole.parts)
+    assert summary.result == [{"summary_text": " ".join(part.summary for part in told)}]
+    first_round = [part for part in whole.parts if part.text in LONG]
+    assert summary.notes == (say("say.summary_stopped", read=64, done=len(told), parts=len(first_round)),)
+    assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_stop_in_a_later_round_keeps_the_round_before(tmp_path: Path, registry: Registry) -> None:
+    """Stopped while summaries are summarised again, all of the text's parts are there, and the note says so."""
+    settings = asked(LONG, model=encoder_decoder(tmp_path, "bart"), max_length=20, num_beams=1)
+    summary, (first, second) = stopped_after(2, settings, registry)
+    assert " ".join(part.text for part in first) == LONG
+    assert summary.summary_text == " ".join(part.summary for part in first)
+    assert list(summary.parts) == [*first, *second]
+    assert summary.notes == (say("say.summary_stopped_late", read=64, rounds=1),)
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_stop_of_many_texts_is_a_stop(tmp_path: Path, registry: Registry) -> None:
+    """A table's rows are not half summaries: a stop is Cancelled there, as it is before the first part of one text."""
+    settings, cancel = asked(LONG, model=encoder_decoder(tmp_path, "bart"), max_length=8, num_beams=1), CancelToken()
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        steps: list[int] = []
+
+        def count(_: Any, __: Any, made: Any) -> None:
+            steps.append(len(made[0]))
+            if len(steps) > 1:
+                cancel.cancel()
+
+        watch = model.model.get_encoder().register_forward_hook(count)
+        with pytest.raises(Cancelled):
+            summarize_texts([LONG, LONG], settings, registry, model, Lane(cancel=cancel))
+        watch.remove()
+    assert steps == [2, 2]
+    with pytest.raises(Cancelled):
+        summarize(settings, registry, Lane(cancel=cancel))
 
 
 def test_a_model_that_says_how_much_it_writes(tmp_path: Path, registry: Registry) -> None:
