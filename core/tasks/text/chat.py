@@ -20,7 +20,7 @@ from core.remote.options import RemoteOptions
 from core.seeds import drawn
 from core.settings import LIMITS
 from core.tasks.text.beams import Request
-from core.tasks.text.chat_elsewhere import ask_elsewhere, speed
+from core.tasks.text.chat_elsewhere import ask_what_fits, speed
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
 from core.tasks.text.sampling import GenerationOptions, unused
@@ -81,12 +81,9 @@ class Reply:
     tokens_per_second: float
     """From the first token on."""
     provenance: Provenance
+    left_out: int = 0
+    """How many of the oldest messages the model did not read."""
     notes: tuple[Sentence, ...] = ()
-
-    @property
-    def left_out(self) -> int:
-        """How many of the oldest messages the model did not read."""
-        return self.given.left_out if self.given else 0
 
     @property
     def opens_thinking(self) -> bool:
@@ -128,6 +125,7 @@ def _here(settings: ChatSettings, spec: ModelSpec, registry: Registry, lane: Lan
             first_token_seconds=written.first_token_seconds,
             tokens_per_second=tokens_per_second(written),
             provenance=with_notes(provenance, notes),
+            left_out=prompt.left_out,
             notes=notes,
         )
 
@@ -154,7 +152,7 @@ def _decoded(model: LoadedModel, written: Written) -> str:
 def _elsewhere(settings: ChatSettings, spec: ModelSpec, lane: Lane, told: Told | None) -> Reply:
     """Let a model on another machine answer."""
     options = RemoteOptions.of(settings, settings.seed)
-    answer = ask_elsewhere(spec, settings.messages, options, lane.cancel, told)
+    answer, left_out = ask_what_fits(spec, settings.messages, options, lane.cancel, told)
     return Reply(
         messages=settings.messages,
         text=answer.text,
@@ -164,5 +162,6 @@ def _elsewhere(settings: ChatSettings, spec: ModelSpec, lane: Lane, told: Told |
         first_token_seconds=answer.first_token_seconds,
         tokens_per_second=speed(answer),
         provenance=answer.provenance(),
+        left_out=left_out,
         notes=answer.notes,
     )

@@ -20,6 +20,7 @@ from core.tasks.text.chat import ChatSettings, Reply, chat
 from core.tasks.text.chat_template import PLAIN, STORY
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import STOP_LINES, arguments
+from core.words import say
 from tests.fakes.chat_server import ANSWER, FakeChatServer
 from tests.fakes.models import CHATML, tiny_chat
 
@@ -278,6 +279,75 @@ def test_a_stop_keeps_what_came_from_elsewhere(registry: Registry) -> None:
         assert reply.provenance.as_dict()["model"] == server.models[0]
         with pytest.raises(Cancelled):
             chat(settings(server.name()), registry, Lane(cancel=cancel))
+
+
+def turns(count: int, words: int = 10) -> list[dict[str, str]]:
+    """Return so many turns of a question and an answer, each of so many words."""
+    said = (("user", "x"), ("assistant", "y"))
+    return [
+        {"role": role, "content": " ".join([f"{place}{sign}"] * words)} for place in range(count) for role, sign in said
+    ]
+
+
+def sent_to(server: FakeChatServer) -> list[list[dict[str, str]]]:
+    """Return the messages of each conversation that the server heard."""
+    return [one.body["messages"] for one in server.conversations]
+
+
+def test_the_oldest_turns_go_first_elsewhere(registry: Registry) -> None:
+    """What is too long elsewhere goes again without its oldest turns, as many as the server's numbers ask for."""
+    history, told = turns(10), list[str]()
+    asked = {"history": history, "system_prompt": "Be kind.", "max_new_tokens": 20}
+    with FakeChatServer(context=120) as server:
+        reply = chat(settings(server.name(), **asked), registry, told=told.append)
+        first, second = sent_to(server)
+    assert reply.text == told[-1] == "".join(ANSWER)
+    system, last = {"role": "system", "content": "Be kind."}, {"role": "user", "content": "And you?"}
+    assert first == [system, *history, last]
+    assert second == [system, *history[reply.left_out :], last]
+    assert reply.left_out % 2 == 0
+    words = sum(len(one["content"].split()) for one in second)
+    assert 120 - 20 - 20 < words <= 120 - 20, "one turn more would not have fitted"
+    assert reply.notes == (say("say.turns_left_out", count=reply.left_out, limit=120, asked=20),)
+    assert reply.provenance.fallbacks == tuple(map(str, reply.notes))
+    assert [one.as_dict() for one in reply.messages] == [system, *history, last]
+
+
+def test_a_server_without_numbers_is_asked_with_half(registry: Registry) -> None:
+    """Where a refusal has no numbers, half of the turns that are left go each time, until it is taken."""
+    history = turns(8)
+    with FakeChatServer() as server:
+        for _ in range(3):
+            server.refuse(400, {"error": {"message": "Too much.", "code": "context_length_exceeded"}})
+        reply = chat(settings(server.name(), history=history), registry)
+        assert [len(one) for one in sent_to(server)] == [17, 9, 5, 3]
+        assert sent_to(server)[-1][:-1] == history[14:]
+        assert (reply.text, reply.left_out) == ("".join(ANSWER), 14)
+        assert reply.notes == (say("say.turns_left_out_elsewhere", count=14, host=server.host),)
+
+
+def test_numbers_that_are_wrong_do_not_go_round_in_circles(registry: Registry) -> None:
+    """A server whose numbers promise too much is asked with less each time, and in the end with the message alone."""
+    body = {"error": {"message": "maximum context length is 900 tokens, 901 in the messages"}}
+    with FakeChatServer() as server:
+        for _ in range(4):
+            server.refuse(400, body)
+        reply = chat(settings(server.name(), history=turns(4)), registry)
+        assert [len(one) for one in sent_to(server)] == [9, 7, 5, 3, 1]
+    assert reply.left_out == 8
+
+
+def test_a_message_too_long_elsewhere_is_refused(registry: Registry) -> None:
+    """Once nothing is left to leave out, the server's words are told; too long an answer is refused at once."""
+    with FakeChatServer(context=50) as server:
+        with pytest.raises(InvalidInput, match="60 in the messages") as caught:
+            chat(settings(server.name(), message="word " * 60, history=turns(3)), registry)
+        assert caught.value.sentence.key == "error.remote_message_too_long"
+        assert [len(one) for one in sent_to(server)] == [7, 1]
+        with pytest.raises(InvalidInput) as caught:
+            chat(settings(server.name(), history=turns(1), max_new_tokens=100), registry)
+        assert caught.value.sentence.key == "error.remote_too_long"
+        assert len(server.conversations) == 3
 
 
 def test_beams_answer_at_once(make_chat: MakeChat, registry: Registry) -> None:
