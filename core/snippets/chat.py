@@ -17,7 +17,7 @@ from core.tasks.text.chat_prompt import ChatPrompt
 from core.tasks.text.sampling import arguments
 
 TEMPLATE = "# as its template can write them, and as many as fit"
-SENT = "# as they are sent: as many as fit, none empty, neighbours of the same role joined"
+SENT = "# as they are sent: as many as fit, without thoughts, none empty, neighbours of the same role joined"
 
 
 def chat(settings: ChatSettings, plan: Plan) -> list[Code]:
@@ -35,19 +35,19 @@ def chat(settings: ChatSettings, plan: Plan) -> list[Code]:
 
 
 def _elsewhere(settings: ChatSettings, plan: Plan) -> list[Code]:
-    talk = Talk(remote_place(settings.model), _answered_by(plan), RemoteOptions.of(settings, plan.seed))
+    talk = _talk(settings, plan)
     read = _read(settings.messages, as_sent(settings.messages, plan.left_out), plan.left_out, SENT)
     return remote_chat(talk, as_dicts(settings.messages), read)
 
 
 def curl_elsewhere(settings: ChatSettings, plan: Plan) -> str:
     """Write bash that asks the model elsewhere without Atelier."""
-    talk = Talk(remote_place(settings.model), _answered_by(plan), RemoteOptions.of(settings, plan.seed))
-    return remote_curl(talk, as_dicts(as_sent(settings.messages, plan.left_out)))
+    return remote_curl(_talk(settings, plan), as_dicts(as_sent(settings.messages, plan.left_out)))
 
 
-def _answered_by(plan: Plan) -> str:
-    return plan.origin.base.name if plan.origin.base else ""
+def _talk(settings: ChatSettings, plan: Plan) -> Talk:
+    answered = plan.origin.base.name if plan.origin.base else ""
+    return Talk(remote_place(settings.model), answered, RemoteOptions.of(settings, plan.seed), plan.thought)
 
 
 def _listed(name: str, messages: Sequence[Message]) -> str:

@@ -76,6 +76,7 @@ def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
         targets=getattr(answer, "targets", ()),
         chat=getattr(answer, "given", None),
         left_out=getattr(answer, "left_out", 0),
+        thought=getattr(answer, "thought", False),
         direction=getattr(answer, "direction", None),
         pairs=getattr(answer, "pairs", ()),
         in_parts=next((note.values["read"] for note in notes if note.key in IN_PARTS), None),

@@ -18,6 +18,19 @@ PRINT_TEXT = """python3 -c '
 import json, sys
 answer = json.loads(sys.stdin.read() or "null")
 print(answer["choices"][0]["message"]["content"])'"""
+PRINT_THOUGHTS = """python3 -c '
+import json, sys
+said = json.loads(sys.stdin.read() or "null")["choices"][0]["message"]
+thought = said.get("reasoning") or said.get("reasoning_content")
+print(*(["<think>", thought, "</think>"] if thought else []), said["content"] or "", sep="")'"""
+CONTENT = ("content = answer.choices[0].message.content",)
+THOUGHTS = (
+    "said = answer.choices[0].message",
+    'thought, content = said.reasoning or said.get("reasoning_content"), said.content or ""',
+    "if thought:  # some servers tell apart what the model thought first",
+    '    content = f"<think>{thought}" + (f"</think>{content}" if content else "")',
+)
+"""What models write between these tags stands in front of the answer, as here."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,8 @@ class Talk:
     model: str
     """The name that answered: an address whose only model was asked has none of its own."""
     options: RemoteOptions
+    thought: bool = False
+    """The answer begins with what the model thought."""
 
 
 def remote_chat(talk: Talk, messages: Sequence[Mapping[str, str]], read: Sequence[str] = ()) -> list[Code]:
@@ -45,7 +60,7 @@ def remote_chat(talk: Talk, messages: Sequence[Mapping[str, str]], read: Sequenc
         code(
             "",
             call("answer = client.chat_completion", "read" if read else "messages", model=literal(asked), **chosen),
-            "content = answer.choices[0].message.content",
+            *(THOUGHTS if talk.thought else CONTENT),
             'result = [{"generated_text": [*messages, {"role": "assistant", "content": content}]}]',
         ),
     ]
@@ -62,7 +77,7 @@ def remote_curl(talk: Talk, messages: Sequence[Mapping[str, str]]) -> str:
     ask = f"curl -sSf {shlex.quote(place.completions)} {header}"
     long = len(body.encode()) > LONGEST_ARGUMENT
     ask = f"printf '%s' {body} | {ask} -d @-" if long else f"{ask} -d {body}"
-    return f"{ask} | {PRINT_TEXT}\n"
+    return f"{ask} | {PRINT_THOUGHTS if talk.thought else PRINT_TEXT}\n"
 
 
 def _client(place: Place) -> Code:

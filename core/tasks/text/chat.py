@@ -25,11 +25,14 @@ from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
 from core.tasks.text.sampling import GenerationOptions, unused
 from core.tasks.text.taught import script_notes
+from core.tasks.text.thinking import split_thinking
 from core.tasks.text.writing import tokens_per_second, write
 from core.words import Sentence
 
 TASK = "chat"
 LONGEST_SYSTEM_PROMPT = 20_000
+MOST_NEW_TOKENS = 32_768
+"""What models elsewhere may take to think and answer; here a model's positions and the memory end sooner, in words."""
 
 Told = Callable[[str], None]
 """Told the answer so far, whenever there is more; one that begins inside <think> is told with that tag."""
@@ -43,7 +46,7 @@ class ChatSettings(GenerationOptions):
     history: Any = ()
     """What was said before: a list of {role, content}, or its JSON. It may begin with the system prompt."""
     system_prompt: str = fields.text(limit=LONGEST_SYSTEM_PROMPT, optional=True)
-    max_new_tokens: int = fields.number(256, low=1, high=4096)
+    max_new_tokens: int = fields.number(256, low=1, high=MOST_NEW_TOKENS)
 
     def __post_init__(self) -> None:
         """Refuse what lies outside the limits; the history becomes a tuple of {role, content}."""
@@ -84,6 +87,11 @@ class Reply:
     left_out: int = 0
     """How many of the oldest messages the model did not read."""
     notes: tuple[Sentence, ...] = ()
+
+    @property
+    def thought(self) -> bool:
+        """True where what the model thought stands in front of its answer."""
+        return bool(split_thinking(self.text, opened=self.opens_thinking).thinking)
 
     @property
     def opens_thinking(self) -> bool:

@@ -14,6 +14,7 @@ from core.remote.chat import UNKNOWN, RemoteAnswer, RemoteOptions, stream_chat
 from core.remote.names import remote_place
 from core.tasks.text.beams import STOPPED
 from core.tasks.text.chat_prompt import shorter_and_shorter
+from core.tasks.text.thinking import split_thinking
 from core.words import Sentence, say
 
 
@@ -49,9 +50,18 @@ class _Heard:
 
 
 def as_sent(messages: Sequence[Message], left_out: int = 0) -> tuple[Message, ...]:
-    """Return a conversation as it travels: without its oldest turns, neighbours of the same role joined."""
-    system = int(messages[0].role == "system")
-    return joined((*messages[:system], *messages[system + left_out :]))
+    """Return a conversation as it travels: without its oldest turns and all thoughts, neighbours of a role joined.
+
+    What a model thought before an earlier answer was for that answer alone: servers want it left out, or refuse it.
+    """
+    system = int(bool(messages) and messages[0].role == "system")
+    return joined(map(_without_thoughts, (*messages[:system], *messages[system + left_out :])))
+
+
+def _without_thoughts(message: Message) -> Message:
+    if message.role != "assistant":
+        return message
+    return replace(message, content=split_thinking(message.content).answer)
 
 
 def ask_what_fits(

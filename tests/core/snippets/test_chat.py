@@ -124,6 +124,24 @@ def test_what_did_not_fit_elsewhere_is_left_out_by_the_code(system_prompt: str) 
         assert ours[0]["content"] == system_prompt or not system_prompt
 
 
+def test_the_code_has_the_thoughts_of_a_model_elsewhere() -> None:
+    """What a server tells apart as reasoning stands in front of the answer, in Python and in bash, as in our result."""
+    with FakeChatServer() as server:
+        for _ in range(3):
+            server.next(thoughts=("It's", ' "me".'))
+        thoughts = [HISTORY[0], {"role": "assistant", "content": "<think>Who?</think>You."}]
+        settings = ChatSettings(message="And you?", history=thoughts, model=server.name(), seed=3)
+        reply = chat(settings, open_atelier(Settings()).registry)
+        assert reply.text == f'<think>It\'s "me".</think>{"".join(ANSWER)}'
+        assert json.loads(run(python_snippet(TASK, settings, reply), "-")) == reply.result
+        bash = curl_elsewhere(settings, plan_of(settings, reply))
+        done = subprocess.run(["bash"], input=bash, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{reply.text}\n"
+        ours, python, curl = [one.body["messages"] for one in server.conversations]
+        assert ours == python == curl
+        assert ours[1]["content"] == "You."
+
+
 def test_a_model_elsewhere_has_code_of_its_own(tmp_path: Path) -> None:
     """For a model on another machine the code asks that machine, and prints our result."""
     with FakeChatServer() as server:

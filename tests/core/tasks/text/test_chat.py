@@ -16,7 +16,7 @@ from core.errors import Cancelled, InvalidInput, ModelError
 from core.events import CancelToken
 from core.messages import Message
 from core.models.registry import Registry
-from core.tasks.text.chat import ChatSettings, Reply, chat
+from core.tasks.text.chat import MOST_NEW_TOKENS, ChatSettings, Reply, chat
 from core.tasks.text.chat_template import PLAIN, STORY
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import STOP_LINES, arguments
@@ -335,6 +335,42 @@ def test_numbers_that_are_wrong_do_not_go_round_in_circles(registry: Registry) -
         reply = chat(settings(server.name(), history=turns(4)), registry)
         assert [len(one) for one in sent_to(server)] == [9, 7, 5, 3, 1]
     assert reply.left_out == 8
+
+
+def test_thoughts_are_not_sent_back(registry: Registry) -> None:
+    """What a model thought before its earlier answers stays here; an answer that was nothing else is left out."""
+    thoughts = [
+        {"role": "user", "content": "<think> is a tag, isn't it?"},
+        {"role": "assistant", "content": "<think>Is it?\nYes.</think>\n\nIt is, and so is </think>."},
+        {"role": "user", "content": "And then?"},
+        {"role": "assistant", "content": "<think>Let me see"},
+    ]
+    with FakeChatServer() as server:
+        server.next(thoughts=("Hm.",), pieces=("Fine.",))
+        reply = chat(settings(server.name(), history=thoughts), registry)
+        again = chat(settings(server.name(), history=reply.result, message="Sure?"), registry)
+        first, second = sent_to(server)
+    assert reply.text == "<think>Hm.</think>Fine."
+    assert first == [
+        thoughts[0],
+        {"role": "assistant", "content": "It is, and so is </think>."},
+        {"role": "user", "content": "And then?\n\nAnd you?"},
+    ]
+    assert second == [*first, {"role": "assistant", "content": "Fine."}, {"role": "user", "content": "Sure?"}]
+    assert [one.as_dict() for one in again.messages[:4]] == thoughts
+    assert (reply.thought, again.thought) == (True, False)
+
+
+def test_models_elsewhere_may_think_long(make_chat: MakeChat, registry: Registry) -> None:
+    """More tokens may be asked for than most models here have room for; these refuse with their own number."""
+    with FakeChatServer(context=100_000) as server:
+        chat(settings(server.name(), max_new_tokens=MOST_NEW_TOKENS), registry)
+        assert server.conversations[0].body["max_tokens"] == MOST_NEW_TOKENS > 4096
+    with pytest.raises(InvalidInput) as caught:
+        chat(settings(make_chat(CHATML), max_new_tokens=MOST_NEW_TOKENS), registry)
+    assert caught.value.sentence.key == "error.no_room_for_prompt"
+    with pytest.raises(InvalidInput):
+        settings("", max_new_tokens=MOST_NEW_TOKENS + 1)
 
 
 def test_a_message_too_long_elsewhere_is_refused(registry: Registry) -> None:
