@@ -23,7 +23,7 @@ from core.tasks.text.beams import Request
 from core.tasks.text.chat_elsewhere import ask_what_fits, speed
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
-from core.tasks.text.sampling import GenerationOptions, unused
+from core.tasks.text.sampling import GenerationOptions, unused, unused_names
 from core.tasks.text.taught import script_notes
 from core.tasks.text.thinking import split_thinking
 from core.tasks.text.writing import tokens_per_second, write
@@ -109,7 +109,8 @@ def chat(settings: ChatSettings, registry: Registry, lane: Lane = INTERACTIVE, t
 
     A stop ends the answer within a token and keeps what was written; raises Cancelled only if that is nothing.
     """
-    spec, settings = settings.spec(registry, TASK), replace(settings, seed=drawn(settings.seed))
+    spec = settings.spec(registry, TASK)
+    settings = replace(settings, seed=drawn(settings.seed)) if settings.do_sample else settings
     if spec.source.remote:
         return _elsewhere(settings, spec, lane, told)
     return _here(settings, spec, registry, lane, told)
@@ -159,8 +160,9 @@ def _decoded(model: LoadedModel, written: Written) -> str:
 
 def _elsewhere(settings: ChatSettings, spec: ModelSpec, lane: Lane, told: Told | None) -> Reply:
     """Let a model on another machine answer."""
-    options = RemoteOptions.of(settings, settings.seed)
+    options = RemoteOptions.of(settings, settings.seed if settings.do_sample else None, unused_names(settings))
     answer, left_out = ask_what_fits(spec, settings.messages, options, lane.cancel, told)
+    answer = replace(answer, notes=(*unused(settings), *answer.notes))
     return Reply(
         messages=settings.messages,
         text=answer.text,

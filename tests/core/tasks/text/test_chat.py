@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -16,6 +17,7 @@ from core.errors import Cancelled, InvalidInput, ModelError
 from core.events import CancelToken
 from core.messages import Message
 from core.models.registry import Registry
+from core.remote.options import RemoteOptions
 from core.tasks.text.chat import MOST_NEW_TOKENS, ChatSettings, Reply, chat
 from core.tasks.text.chat_template import PLAIN, STORY
 from core.tasks.text.encoder import Lane
@@ -384,6 +386,68 @@ def test_a_message_too_long_elsewhere_is_refused(registry: Registry) -> None:
             chat(settings(server.name(), history=turns(1), max_new_tokens=100), registry)
         assert caught.value.sentence.key == "error.remote_too_long"
         assert len(server.conversations) == 3
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_plays_no_part_is_named_once(make_chat: MakeChat, registry: Registry, elsewhere: bool) -> None:
+    """Without do_sample the sampling settings and the seed that somebody chose are named, wherever the model runs."""
+    chosen = {"temperature": 1.5, "top_k": 3, "top_p": 0.5}
+    expected = say("say.sampling_unused", names="temperature, top_k, top_p, seed")
+    with FakeChatServer() as server:
+        model = server.name() if elsewhere else make_chat(CHATML)
+        reply = chat(settings(model, seed=5, **chosen), registry)
+        quiet = chat(settings(model), registry)
+        sent = [one.body for one in server.conversations]
+    assert reply.notes == (expected,)
+    assert reply.provenance.fallbacks == (str(expected),)
+    assert (quiet.notes, reply.provenance.seed, quiet.provenance.seed) == ((), None, None)
+    assert all("seed" not in one and one["temperature"] == 0 for one in sent)
+
+
+def test_a_seed_is_sent_elsewhere_and_told(registry: Registry) -> None:
+    """With do_sample the seed travels, a drawn one, too, and nothing of the settings that count is named."""
+    with FakeChatServer() as server:
+        replies = [chat(settings(server.name(), do_sample=True, top_p=0.5, seed=seed), registry) for seed in (5, -1)]
+        seeds = [one.body["seed"] for one in server.conversations]
+    assert seeds == [reply.provenance.seed for reply in replies]
+    assert seeds[0] == 5
+    assert seeds[1] >= 0
+    assert [reply.notes for reply in replies] == [(), ()]
+
+
+def changed(field: dataclasses.Field[Any]) -> Any:
+    """Return another value for a field of ChatSettings, near its default."""
+    limits = field.metadata
+    if field.name == "history":
+        return BEFORE
+    if field.type == "bool":
+        return not field.default
+    if "options" in limits:
+        return next(one for one in limits["options"] if one != field.default)
+    if "step" in limits:
+        return field.default + (limits["step"] if field.default < limits["high"] else -limits["step"])
+    return "else"
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(ChatSettings), ids=lambda field: field.name)
+def test_every_setting_is_sent_elsewhere_or_named(field: dataclasses.Field[Any]) -> None:
+    """A setting that is changed is among what is sent, or among what is told not to be; else it is refused."""
+    usual = ChatSettings(message="Hi", model="m", num_beams=3)
+    values = {"message": "Hi", "model": "m", "num_beams": 3, field.name: changed(field)}
+    if field.name == "num_return_sequences":
+        with pytest.raises(InvalidInput):
+            ChatSettings(**values)
+        return
+    other = ChatSettings(**values)
+    before, after = (RemoteOptions.of(one, one.seed) for one in (usual, other))
+    ways = (
+        before.parameters() != after.parameters(),
+        usual.messages != other.messages,
+        usual.model != other.model,
+        before.others != after.others,
+    )
+    assert sum(ways) == 1
+    assert (field.name in after.others) == ways[-1]
 
 
 def test_beams_answer_at_once(make_chat: MakeChat, registry: Registry) -> None:
