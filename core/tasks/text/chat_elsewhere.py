@@ -104,7 +104,7 @@ def _shorter(kept: Sequence[Sequence[Message]], place: int, problem: RemoteTooLo
 
 
 def _characters(messages: Sequence[Message]) -> int:
-    return sum(len(message.content) for message in messages)
+    return sum(len(message.content) for message in as_sent(messages))
 
 
 def _left_out(count: int, problem: RemoteTooLong, options: RemoteOptions) -> Sentence:
