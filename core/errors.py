@@ -2,7 +2,8 @@
 
 AtelierError                 a person can act on it; its text says what happened and what to do
 ├── InvalidInput             a value breaks a limit or makes no sense
-│   └── BadFile              a file cannot be used: names the file, and row or column where it can
+│   ├── BadFile              a file cannot be used: names the file, and row or column where it can
+│   └── RemoteTooLong        a conversation has more tokens than a model on another machine reads
 ├── NotAllowed               this mode (local, space, share) does not offer it
 ├── Busy                     the same thing is already running
 ├── Cancelled                somebody asked to stop
@@ -46,6 +47,15 @@ class InvalidInput(AtelierError):
 
 class BadFile(InvalidInput):
     """A file cannot be used."""
+
+
+class RemoteTooLong(InvalidInput):
+    """A conversation is longer than a model on another machine reads."""
+
+    def __init__(self, key: str, /, *, limit: int | None = None, length: int | None = None, **values: Any) -> None:
+        """Keep the server's numbers, in tokens: how much the model reads, how much it was given; None = not told."""
+        super().__init__(key, **values)
+        self.limit, self.length = limit, length
 
 
 class NotAllowed(AtelierError):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from core.evaluation.dashboard.row import KINDS as KINDS_OF_RUNS
 from core.evaluation.row_choice import ORDERS
 from core.imaging.controlnet import CONDITIONS
 from core.imaging.schedulers import SCHEDULERS
@@ -26,6 +27,8 @@ from core.settings import Capability, Mode
 from core.tasks.text.sampling import PRESETS
 from core.training.data.columns import FORMS
 from core.words import FOLDER, LANGUAGES
+from tabs.evaluation._runs_view import COLUMNS_SHOWN
+from tabs.evaluation.runs import BUTTONS as RUN_BUTTONS
 from tabs.images._painter import WORDS
 from tabs.images.gallery import BUTTONS
 from tabs.train._form import GROUPS
@@ -46,6 +49,9 @@ ROLES_OF_COLUMNS = tuple(sorted({name for forms in FORMS.values() for form in fo
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.phase_{}": PHASES,
     "say.role_{}": ROLES,
+    "say.runs_{}": COLUMNS_SHOWN,
+    "say.runs_kind_{}": KINDS_OF_RUNS,
+    "page.runs.{}": (*KINDS_OF_RUNS, *RUN_BUTTONS),
     "say.state_{}": tuple(state.value for state in State),
     "say.advice_{}": ("device", "dtype", "quantisation"),
     "say.diagnosis_{}": tuple(field.name for field in fields(Diagnosis) if field.name != "provenance"),

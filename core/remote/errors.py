@@ -14,10 +14,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from core.endpoint_keys import VARIABLE
-from core.errors import AtelierError, InvalidInput, RemoteDenied, RemoteError, RemoteMissing, RemoteUnreachable
+from core.errors import AtelierError, RemoteDenied, RemoteError, RemoteMissing, RemoteTooLong, RemoteUnreachable
 from core.hub.errors import Place as HubPlace
 from core.hub.errors import translate
 from core.redaction import Redactor
+from core.remote.lengths import told_length, told_limit
 from core.remote.names import ROUTER, Endpoint, Place
 from core.words import Sentence, say
 
@@ -32,7 +33,7 @@ BAD_REQUEST, UNAUTHORIZED, PAYMENT, FORBIDDEN, NOT_FOUND, BUSY, SERVER_ERROR = 4
 
 _TOO_LONG = re.compile(
     r"context.{0,20}(length|size|window)|context_length|exceed_context|max_model_len|`inputs` tokens"
-    r"|(prompt|input|conversation).{0,40}too long|too many (input )?tokens",
+    r"|(prompt|input|conversation).{0,40}too long|too many (input )?tokens|exceeds the maximum number of tokens",
     re.IGNORECASE | re.DOTALL,
 )
 _NO_SUCH_MODEL = re.compile(
@@ -102,7 +103,8 @@ def refusal(problem: RefusedError, where: Where) -> AtelierError:
 def failure(body: str, where: Where) -> AtelierError | None:
     """Say what the words of a refusal or of an error in the stream mean; None if nothing in particular."""
     if _TOO_LONG.search(body):
-        return InvalidInput("error.remote_too_long", said=words_of(body, where), **where.values)
+        numbers = {"limit": told_limit(body), "length": told_length(body)}
+        return RemoteTooLong("error.remote_too_long", said=words_of(body, where), **numbers, **where.values)
     if where.routed and _NO_SUCH_MODEL.search(body):
         return RemoteMissing("error.remote_provider_model", said=words_of(body, where), **where.values)
     return None

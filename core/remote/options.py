@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LACKING = (
-    *("min_new_tokens", "top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams"),
-    *("num_return_sequences", "length_penalty", "early_stopping"),
-    *("device", "dtype", "attention", "attention_slicing", "quantisation"),
-)
-"""Settings of ours that OpenAI's chat protocol has no word for."""
+ELSEWHERE = ("model", "history", "system_prompt", "stop", "seed")
+"""Settings that travel in another way: as the place, the messages, or by a name of the protocol's own."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +26,23 @@ class RemoteOptions:
     """Settings that were chosen but cannot be sent; the answer says in a note that they did not count."""
 
     @classmethod
-    def of(cls, settings: Any, seed: int | None = None) -> RemoteOptions:
-        """Read a settings dataclass such as GenerationOptions; what the protocol lacks counts where it was changed."""
-        usual = {field.name: field.default for field in dataclasses.fields(settings)}
+    def of(cls, settings: Any, seed: int | None = None, unused: Collection[str] = ()) -> RemoteOptions:
+        """Read a settings dataclass such as GenerationOptions.
+
+        Whatever field the protocol has no word for is among the others where it was changed, but for those that are
+        told as `unused` anyway; a field without a default is the input itself.
+        """
+        usual = {
+            one.name: one.default for one in dataclasses.fields(settings) if one.default is not dataclasses.MISSING
+        }
         named = {name: getattr(settings, name) for name in usual}
         own = {field.name for field in dataclasses.fields(cls)} - {"stop", "seed", "others"}
+        lacking = [name for name in usual if name not in {*own, *ELSEWHERE, *unused}]
         return cls(
             **{name: value for name, value in named.items() if name in own},
             stop=tuple(getattr(settings, "stop_strings", ())),
             seed=seed,
-            others={name: named[name] for name in LACKING if name in named and named[name] != usual[name]},
+            others={name: named[name] for name in lacking if named[name] != usual[name]},
         )
 
     def parameters(self) -> dict[str, Any]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.catalogue import find_task
-from core.messages import Message, as_dicts, joined
-from core.provenance import Provenance
+from core.messages import Message, as_dicts
 from core.remote.names import remote_place
 from core.remote.options import RemoteOptions
 from core.snippets.loading import Plan, pipeline
-from core.snippets.remote import remote_chat, remote_curl
+from core.snippets.remote import Talk, remote_chat, remote_curl
 from core.snippets.source import Code, call, code, literal
 from core.tasks.text.chat import TASK, ChatSettings
+from core.tasks.text.chat_elsewhere import as_sent
 from core.tasks.text.chat_prompt import ChatPrompt
 from core.tasks.text.sampling import arguments
+
+TEMPLATE = "# as its template can write them, and as many as fit"
+SENT = "# as they are sent: as many as fit, without thoughts, none empty, neighbours of the same role joined"
 
 
 def chat(settings: ChatSettings, plan: Plan) -> list[Code]:
@@ -25,21 +28,26 @@ def chat(settings: ChatSettings, plan: Plan) -> list[Code]:
     return [
         pipeline(plan, "text-generation", find_task(TASK).auto_class, "write"),
         code("", *template, _listed("messages", settings.messages)),
-        code("", *_read(settings.messages, plan.chat)),
+        code("", *_read(settings.messages, plan.chat.read, plan.chat.left_out, TEMPLATE)),
         code("transformers:set_seed", f"set_seed({plan.seed})") if plan.seed is not None else code(""),
         code("", *_ask(settings, plan.chat)),
     ]
 
 
 def _elsewhere(settings: ChatSettings, plan: Plan) -> list[Code]:
-    said, options = as_dicts(joined(settings.messages)), RemoteOptions.of(settings, plan.seed)
-    return remote_chat(remote_place(settings.model), plan.origin.base.name if plan.origin.base else "", said, options)
+    talk = _talk(settings, plan)
+    read = _read(settings.messages, as_sent(settings.messages, plan.left_out), plan.left_out, SENT)
+    return remote_chat(talk, as_dicts(settings.messages), read)
 
 
-def curl_elsewhere(settings: ChatSettings, provenance: Provenance) -> str:
+def curl_elsewhere(settings: ChatSettings, plan: Plan) -> str:
     """Write bash that asks the model elsewhere without Atelier."""
-    said, options = as_dicts(joined(settings.messages)), RemoteOptions.of(settings, provenance.seed)
-    return remote_curl(remote_place(settings.model), provenance.model, said, options)
+    return remote_curl(_talk(settings, plan), as_dicts(as_sent(settings.messages, plan.left_out)))
+
+
+def _talk(settings: ChatSettings, plan: Plan) -> Talk:
+    answered = plan.origin.base.name if plan.origin.base else ""
+    return Talk(remote_place(settings.model), answered, RemoteOptions.of(settings, plan.seed), plan.thought)
 
 
 def _listed(name: str, messages: Sequence[Message]) -> str:
@@ -47,14 +55,14 @@ def _listed(name: str, messages: Sequence[Message]) -> str:
     return "\n".join([f"{name} = [", *lines, "]"])
 
 
-def _read(messages: Sequence[Message], prompt: ChatPrompt) -> list[str]:
+def _read(messages: Sequence[Message], read: Sequence[Message], left_out: int, why: str) -> list[str]:
     """Write what the model was given, where that is not the whole conversation as it stands."""
-    if prompt.read == messages:
+    if tuple(read) == tuple(messages):
         return []
     system = int(messages[0].role == "system")
-    first = system + prompt.left_out
-    if prompt.read != (*messages[:system], *messages[first:]):
-        return ["# as its template can write them, and as many as fit", _listed("read", prompt.read)]
+    first = system + left_out
+    if tuple(read) != (*messages[:system], *messages[first:]):
+        return [why, _listed("read", read)]
     kept = f"[messages[0], *messages[{first}:]]" if system else f"messages[{first}:]"
     return [f"read = {kept}  # the oldest ones do not fit"]
 

@@ -30,6 +30,10 @@ class Plan:
     """The tokens that a gap was filled from, by their names; empty = all."""
     chat: ChatPrompt | None = None
     """What a model of this machine was given of a conversation."""
+    left_out: int = 0
+    """How many of the oldest messages a model elsewhere did not read."""
+    thought: bool = False
+    """What a model elsewhere thought stands in front of its answer."""
     direction: Direction | None = None
     """From which language into which, as the model was told."""
     pairs: tuple[Pair, ...] = ()

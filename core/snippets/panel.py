@@ -10,7 +10,7 @@ from core.catalogue import find_task
 from core.remote.names import is_remote
 from core.snippets.chat import curl_elsewhere
 from core.snippets.curl import curl_snippet
-from core.snippets.python import Answered, python_snippet
+from core.snippets.python import Answered, plan_of, python_snippet
 from core.tasks.text.chat import ChatSettings
 from core.tasks.text.options import ModelOptions
 
@@ -29,7 +29,7 @@ def snippets_markdown(
     curl = curl_snippet(task.replace("-", "_"), given(task, settings, answer.provenance.seed), base_url, user=user)
     blocks = [fenced(python, "python"), fenced(curl, "bash")]
     if isinstance(settings, ChatSettings) and is_remote(settings.model):
-        blocks.append(fenced(curl_elsewhere(settings, answer.provenance), "bash"))
+        blocks.append(fenced(curl_elsewhere(settings, plan_of(settings, answer)), "bash"))
     return "\n\n".join(blocks)
 
 

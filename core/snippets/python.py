@@ -20,6 +20,7 @@ from core.snippets.source import Code, code, source
 from core.snippets.summarization import summarization
 from core.snippets.text_generation import text_generation
 from core.snippets.translation import translation
+from core.tasks.text.abstractive import IN_PARTS
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.summarization import CUTS
 
@@ -74,7 +75,9 @@ def plan_of(settings: ModelOptions, answer: Answered) -> Plan:
         part=getattr(answer, "part", None),
         targets=getattr(answer, "targets", ()),
         chat=getattr(answer, "given", None),
+        left_out=getattr(answer, "left_out", 0),
+        thought=getattr(answer, "thought", False),
         direction=getattr(answer, "direction", None),
         pairs=getattr(answer, "pairs", ()),
-        in_parts=next((note.values["read"] for note in notes if note.key == "say.summary_of_parts"), None),
+        in_parts=next((note.values["read"] for note in notes if note.key in IN_PARTS), None),
     )

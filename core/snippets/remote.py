@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from core.remote.names import PROVIDERS, Endpoint, Place
 from core.remote.options import RemoteOptions
@@ -17,38 +18,66 @@ PRINT_TEXT = """python3 -c '
 import json, sys
 answer = json.loads(sys.stdin.read() or "null")
 print(answer["choices"][0]["message"]["content"])'"""
+PRINT_THOUGHTS = """python3 -c '
+import json, sys
+said = json.loads(sys.stdin.read() or "null")["choices"][0]["message"]
+thought = said.get("reasoning") or said.get("reasoning_content")
+print(*(["<think>", thought, "</think>"] if thought else []), said["content"] or "", sep="")'"""
+CONTENT = ("content = answer.choices[0].message.content",)
+THOUGHTS = (
+    "said = answer.choices[0].message",
+    'thought, content = said.reasoning or said.get("reasoning_content"), said.content or ""',
+    "if thought:  # some servers tell apart what the model thought first",
+    '    content = f"<think>{thought}" + (f"</think>{content}" if content else "")',
+)
+"""What models write between these tags stands in front of the answer, as here."""
 
 
-def remote_chat(place: Place, model: str, messages: Sequence[Mapping[str, str]], options: RemoteOptions) -> list[Code]:
+@dataclass(frozen=True)
+class Talk:
+    """Who is asked, and how."""
+
+    place: Place
+    model: str
+    """The name that answered: an address whose only model was asked has none of its own."""
+    options: RemoteOptions
+    thought: bool = False
+    """The answer begins with what the model thought."""
+
+
+def remote_chat(talk: Talk, messages: Sequence[Mapping[str, str]], read: Sequence[str] = ()) -> list[Code]:
     """Write Python whose `result` is the conversation with its answer, in the format of the transformers pipeline.
 
-    `model` is the name that answered: an address whose only model was asked has none of its own.
+    `read`: lines that make `read` of `messages`, where not all of them are sent as they stand.
     """
-    asked = place.model or model if isinstance(place, Endpoint) else place.asked_as
-    chosen = {name: literal(value) for name, value in options.parameters().items()}
+    place = talk.place
+    asked = place.model or talk.model if isinstance(place, Endpoint) else place.asked_as
+    chosen = {name: literal(value) for name, value in talk.options.parameters().items()}
     return [
         _client(place),
         code("", "messages = [", *(f"    {_message(one)}," for one in messages), "]"),
+        code("", *read),
         code(
             "",
-            call("answer = client.chat_completion", "messages", model=literal(asked), **chosen),
-            "content = answer.choices[0].message.content",
+            call("answer = client.chat_completion", "read" if read else "messages", model=literal(asked), **chosen),
+            *(THOUGHTS if talk.thought else CONTENT),
             'result = [{"generated_text": [*messages, {"role": "assistant", "content": content}]}]',
         ),
     ]
 
 
-def remote_curl(place: Place, model: str, messages: Sequence[Mapping[str, str]], options: RemoteOptions) -> str:
-    """Write bash that asks the server itself and prints the answer; `model` as for `remote_chat`."""
-    asked = place.model or model if isinstance(place, Endpoint) else place.name.removeprefix(PROVIDERS)
+def remote_curl(talk: Talk, messages: Sequence[Mapping[str, str]]) -> str:
+    """Write bash that asks the server itself, with these messages, and prints the answer."""
+    place = talk.place
+    asked = place.model or talk.model if isinstance(place, Endpoint) else place.name.removeprefix(PROVIDERS)
     said = [{"role": one["role"], "content": one["content"]} for one in messages]
-    body = shlex.quote(json_line({"model": asked, "messages": said, **options.parameters()}))
+    body = shlex.quote(json_line({"model": asked, "messages": said, **talk.options.parameters()}))
     key = "${HF_TOKEN:?}" if _takes_token(place) else f"${{{KEY}:--}}"
     header = f"-H 'Content-Type: application/json' -H \"Authorization: Bearer {key}\""
     ask = f"curl -sSf {shlex.quote(place.completions)} {header}"
     long = len(body.encode()) > LONGEST_ARGUMENT
     ask = f"printf '%s' {body} | {ask} -d @-" if long else f"{ask} -d {body}"
-    return f"{ask} | {PRINT_TEXT}\n"
+    return f"{ask} | {PRINT_THOUGHTS if talk.thought else PRINT_TEXT}\n"
 
 
 def _client(place: Place) -> Code:

@@ -25,6 +25,13 @@ from core.tasks.text.summarization import (
 SENTENCES_AT_ONCE = 32
 SPLIT = r"(?<=[.!?。！？])\s+"
 """Where a plain text is cut; where ours cuts elsewhere (abbreviations, line breaks), the sentences are written out."""
+FITTING = (
+    "    if chosen or (lengths <= room).any():",
+    '        value[lengths > room] = float("-inf")',
+    '    if value.max() == float("-inf"):',
+    "        break",
+)
+"""What keeps a choice within the tokens that are left."""
 _CLOSED_UP = r"([。！？｡．][」』”’）》】\"')]*) "
 
 
@@ -37,15 +44,16 @@ def summarization(settings: SummarizationSettings, plan: Plan) -> list[Code]:
             return [load(plan, "AutoModelForSeq2SeqLM"), *_helpers(), given, _in_parts(settings, plan, folder)]
         return [load(plan, "AutoModelForSeq2SeqLM"), given, _generated(settings, plan, folder)]
     sentences = _sentences(settings.text)
-    if len(sentences) <= settings.sentences:
+    whole = len(sentences) <= settings.sentences
+    if whole and not settings.max_length:
         text = f"text = {literal(settings.text)}"
         remark = "# no more sentences than asked for: the text is its own summary"
         return [code("", text, remark, 'result = [{"summary_text": text.strip()}]')]
     return [
         load(plan, find_task(TASK).auto_class),
-        _split(settings.text, sentences),
+        _split(settings.text, sentences, whole=whole),
         _embedded(plan, many=len(sentences) > SENTENCES_AT_ONCE),
-        _picked(settings.sentences, close_up=any(re.search(_CLOSED_UP, f"{sentence} ") for sentence in sentences)),
+        *_picked(settings, close_up=any(re.search(_CLOSED_UP, f"{sentence} ") for sentence in sentences), whole=whole),
     ]
 
 
@@ -54,7 +62,8 @@ def summary_of_row(settings: SummarizationSettings, plan: Plan) -> RowCode:
     folder = plan.origin.folder
     if folder and plan.origin.encoder_decoder:
         return RowCode(load(plan, "AutoModelForSeq2SeqLM"), (_in_parts(settings, plan, folder),), _helpers())
-    inside = (_split_any(settings.sentences), _embedded(plan, many=True), _picked(settings.sentences, close_up=True))
+    split, picked = _split_any(settings), _picked(settings, close_up=True, whole=bool(settings.max_length))
+    inside = (split, _embedded(plan, many=True), *picked)
     return RowCode(load(plan, find_task(TASK).auto_class), inside, (source_of(splitting),))
 
 
@@ -64,19 +73,22 @@ def _sentences(text: str) -> list[str]:
     return [piece for piece in pieces if any(map(str.isalnum, piece))] or pieces
 
 
-def _split(text: str, sentences: list[str]) -> Code:
+def _split(text: str, sentences: list[str], *, whole: bool) -> Code:
+    given = f"text = {literal(text)}"
     if re.split(SPLIT, text.strip()) == sentences:
-        return code("re", f"text = {literal(text)}", f'sentences = re.split(r"{SPLIT}", text.strip())')
-    return code("", "sentences = [", *(f"    {literal(sentence)}," for sentence in sentences), "]")
+        return code("re", given, f'sentences = re.split(r"{SPLIT}", text.strip())')
+    return code(
+        "", *([given] if whole else []), "sentences = [", *(f"    {literal(sentence)}," for sentence in sentences), "]"
+    )
 
 
-def _split_any(count: int) -> Code:
+def _split_any(settings: SummarizationSettings) -> Code:
+    short = (f"if len(sentences) <= {settings.sentences}:", '    return [{"summary_text": text.strip()}]')
     return code(
         "",
         'pieces = [" ".join(text[span.start : span.end].split()) for span in split_sentences(text)]',
         "sentences = [piece for piece in pieces if any(map(str.isalnum, piece))] or pieces",
-        f"if len(sentences) <= {count}:",
-        '    return [{"summary_text": text.strip()}]',
+        *(() if settings.max_length else short),
     )
 
 
@@ -111,26 +123,45 @@ def _unit(vectors: str) -> str:
     return f"vectors = torch.nn.functional.normalize({vectors}, dim=-1).cpu()"
 
 
-def _picked(count: int, *, close_up: bool) -> Code:
+def _picked(settings: SummarizationSettings, *, close_up: bool, whole: bool) -> list[Code]:
     """Write centrality and maximal marginal relevance, with the weights of our skill.
 
-    `close_up`: some sentence may end in a script that has no spaces between sentences.
+    `close_up`: some sentence may end in a script that has no spaces between sentences; `whole`: all may be chosen.
     """
-    joined = '" ".join(sentences[place] for place in sorted(chosen))'
-    return code(
-        "re torch" if close_up else "torch",
+    most = settings.max_length
+    score = code(
+        "torch",
         "# close to the mean of all sentences, a little better if it comes early",
         "scores = torch.cosine_similarity(vectors, vectors.mean(0, keepdim=True))",
         f"scores -= {POSITION_PRIOR} * torch.linspace(0, 1, len(vectors))",
         "chosen, likeness = [], torch.zeros(len(vectors))",
-        f"for _ in range({count}):",
+        *(_room(most) if most else []),
+        f"for _ in range({settings.sentences}):",
         f"    value = {RELEVANCE} * scores - {1 - RELEVANCE:.1f} * likeness  # new to those already chosen",
         f"    value[likeness > {SAME}] -= 10  # says again what another has said: only if nothing else is left",
         '    value[chosen] = float("-inf")',
+        *(FITTING if most else []),
         "    chosen.append(int(value.argmax()))",
+        *(["    room -= int(lengths[chosen[-1]])"] if most else []),
         "    likeness = torch.maximum(likeness, vectors @ vectors[chosen[-1]])",
-        f"summary = {joined}",
+    )
+    return [score, _put_together(close_up=close_up, whole=whole)]
+
+
+def _room(most: int) -> list[str]:
+    counted = "len(tokenizer(sentence, add_special_tokens=False).input_ids)"
+    return [
+        f"lengths = torch.tensor([{counted} for sentence in sentences])",
+        f"room = {most}  # tokens of all chosen ones; if no sentence is that short, the best one stands alone",
+    ]
+
+
+def _put_together(*, close_up: bool, whole: bool) -> Code:
+    return code(
+        "re" if close_up else "",
+        'summary = " ".join(sentences[place] for place in sorted(chosen))',
         *([rf"summary = re.sub(r'''{_CLOSED_UP}''', r'\1', summary)"] if close_up else []),
+        *(["if len(chosen) == len(sentences):", "    summary = text.strip()"] if whole else []),
         'result = [{"summary_text": summary}]',
     )
 

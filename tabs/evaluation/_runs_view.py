@@ -19,6 +19,7 @@ from tabs._views import notes, paragraph, table
 
 MOST_METRICS = 5
 """Columns of metrics in the table, the most frequent; the file has all."""
+COLUMNS_SHOWN = ("name", "kind", "state", "task", "data", "created", "tags")
 SHOWN_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 
 
@@ -27,8 +28,7 @@ def show_runs(found: Listed, visit: Visit) -> str:
     if not found.rows:
         return paragraph(say("say.runs_none" if not found.found else "say.runs_empty"), visit.language, kind="empty")
     metrics = found.metrics[:MOST_METRICS]
-    names = ("name", "kind", "state", "task", "data", "created", "tags")
-    head = [*(visit.say(say(f"say.runs_{name}")) for name in names), *metrics]
+    head = [*(visit.say(say(f"say.runs_{name}")) for name in COLUMNS_SHOWN), *metrics]
     drawn = table(head, [_cells(row, metrics, visit) for row in found.rows])
     more = [say("say.runs_more", shown=len(found.rows), found=found.found)] if found.found > len(found.rows) else []
     return drawn + notes(more, visit.language)

@@ -19,6 +19,7 @@ from tabs._language import word
 from tabs.evaluation._runs_desk import TABLE_TYPES, RunsHandlers
 
 TITLE = "evaluate.runs"
+BUTTONS = ("curves", "figure", "export", "tag", "delete")
 Controls = dict[str, Any]
 
 
@@ -96,7 +97,7 @@ class _Chosen:
         with gr.Row():
             buttons = {
                 name: gr.Button(word(f"runs.{name}"), size="sm", min_width=110, elem_id=f"runs-{name}-run")
-                for name in ("curves", "figure", "export", "tag", "delete")
+                for name in BUTTONS
             }
         view = gr.HTML(label="view", elem_id="runs-chosen")
         files = gr.File(label="files", visible=False, interactive=False, elem_id="runs-files")

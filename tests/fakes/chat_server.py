@@ -190,6 +190,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(turn, frame, pieces, [ending, usage if counted else None])
             return
         message = {"role": "assistant", "content": "".join(pieces)}
+        if turn.thoughts:
+            message["reasoning_content"] = "".join(turn.thoughts)
         self._json({**frame, "object": "chat.completion", "choices": [{**ending, "message": message}], "usage": usage})
 
     def _stream(self, turn: Turn, frame: Mapping[str, Any], pieces: Sequence[str], end: Sequence[Any]) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from core.errors import Cancelled
 from core.events import Progress
 from core.models.loading import LoadedModel
 from core.models.registry import Registry
@@ -14,6 +15,9 @@ from core.tasks.text.encoder import Lane, encode
 from core.tasks.text.fitting import parts
 from core.tasks.text.seq2seq import WritingOptions, WrittenText, token_counts, write_texts
 from core.words import Sentence, say
+
+IN_PARTS = frozenset({"say.summary_of_parts", "say.summary_stopped", "say.summary_stopped_late"})
+"""Notes that say that a text was summarised in parts, and how many tokens are read at once (`read`)."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +83,41 @@ class _Work:
     whole: int = 0
     rounds: int = 0
     parts: list[Part] = field(default_factory=list)
+    """Of the rounds that are over, all in order."""
+    pieces: int = 0
+    """Parts of the round that goes on."""
+    done: dict[int, Part] = field(default_factory=dict)
+    """Those of them that are summarised, by their places."""
 
     def __post_init__(self) -> None:
         """Remember how long the text was."""
         self.whole = self.length
 
-    def go_on(self, made: Sequence[Part], length: Callable[[str], int]) -> None:
+    @property
+    def begun(self) -> bool:
+        """True once there is a part that is summarised."""
+        return bool(self.parts or self.done)
+
+    @property
+    def newest(self) -> list[Part]:
+        """The parts of this round that are summarised, in the order of the text."""
+        return [part for _, part in sorted(self.done.items())]
+
+    def go_on(self, length: Callable[[str], int]) -> None:
         """Put the summaries of a round together."""
+        made, self.done = self.newest, {}
         self.parts += made
         self.rounds += 1
-        self.rest, self.before = " ".join(part.summary for part in made), self.length
+        self.rest, self.before = _together(made), self.length
         self.length = length(self.rest)
+
+    def so_far(self, limit: int) -> WrittenSummary:
+        """Return what a stop leaves: the summaries of the last round that came to its end, or of the first one."""
+        if self.parts:
+            note = say("say.summary_stopped_late", read=limit, rounds=self.rounds)
+            return WrittenSummary(self.rest, (*self.parts, *self.newest), (note,))
+        note = say("say.summary_stopped", read=limit, done=len(self.done), parts=self.pieces)
+        return WrittenSummary(_together(self.newest), tuple(self.newest), (note,))
 
     def notes(self, limit: int) -> tuple[Sentence, ...]:
         """Say what was summarised in parts, and what was left out all the same."""
@@ -102,32 +130,52 @@ class _Work:
         return tuple(told)
 
 
-def write_summaries(texts: Sequence[str], writer: Writer, told: Told = lambda _: None) -> list[WrittenSummary]:
+def write_summaries(
+    texts: Sequence[str], writer: Writer, told: Told = lambda _: None, *, keep: bool = False
+) -> list[WrittenSummary]:
     """Write one summary a text, in order; what is too long goes in rounds, until the summaries of its parts fit.
 
-    A round ends where it shortens nothing any more: then the rest loses its end, and a note says so.
+    A round ends where it shortens nothing any more: then the rest loses its end, and a note says so. A stop raises
+    Cancelled; with `keep` the parts that are done are returned instead, if each text has one.
     """
     stripped = [text.strip() for text in texts]
     works = [_Work(text, length) for text, length in zip(stripped, writer.lengths(stripped), strict=True)]
+    try:
+        written = _write_all(works, writer, told)
+    except Cancelled:
+        if not keep or not all(work.begun for work in works):
+            raise
+        return [work.so_far(writer.model.max_length) for work in works]
+    notes = [work.notes(writer.model.max_length) for work in works]
+    found = zip(written, works, notes, strict=True)
+    return [WrittenSummary(text, tuple(work.parts), said) for text, work, said in found]
+
+
+def _write_all(works: Sequence[_Work], writer: Writer, told: Told) -> list[str]:
+    """Shorten in rounds what is too long, then write the summaries."""
     limit = writer.model.max_length
     while long := [work for work in works if limit < work.length < work.before]:
         _one_round(long, writer, told)
-    written = writer.write([work.rest for work in works])
-    return [
-        WrittenSummary(text, tuple(work.parts), work.notes(limit)) for text, work in zip(written, works, strict=True)
-    ]
+    return writer.write([work.rest for work in works])
 
 
 def _one_round(long: Sequence[_Work], writer: Writer, told: Told) -> None:
     """Summarise the parts of all texts that are too long, together."""
-    pieces = [(work, part) for work in long for part in parts(work.rest, writer.lengths, writer.model.max_length)]
-    done: dict[int, Part] = {}
-
-    def tell(place: int, summary: str) -> None:
-        done[place] = Part(pieces[place][1], summary)
-        told(tuple(one for _, one in sorted(done.items())))
-
-    writer.write([part for _, part in pieces], tell)
+    pieces: list[tuple[_Work, int, str]] = []
     for work in long:
-        made = [done[place] for place, (owner, _) in enumerate(pieces) if owner is work]
-        work.go_on(made, lambda text: writer.lengths([text])[0])
+        found = parts(work.rest, writer.lengths, writer.model.max_length)
+        work.pieces = len(found)
+        pieces += [(work, place, part) for place, part in enumerate(found)]
+
+    def tell(number: int, summary: str) -> None:
+        work, place, part = pieces[number]
+        work.done[place] = Part(part, summary)
+        told(tuple(one for each in long for one in each.newest))
+
+    writer.write([part for _, _, part in pieces], tell)
+    for work in long:
+        work.go_on(lambda text: writer.lengths([text])[0])
+
+
+def _together(made: Sequence[Part]) -> str:
+    return " ".join(part.summary for part in made)

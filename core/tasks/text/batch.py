@@ -36,6 +36,7 @@ from core.tasks.text.batch_results import (
 )
 from core.tasks.text.encoder import Lane, borrow
 from core.tasks.text.row_tasks import ASKED_BY, ROW_TASKS, RowOptions
+from core.words import Sentence, say
 
 KIND = "text_batch"
 
@@ -75,14 +76,15 @@ def _languages(task: str) -> dict[str, str]:
     return dict(zip(("source_language", "target_language"), languages_in(task) or (), strict=False))
 
 
-def unused_by(settings: TextBatchSettings) -> tuple[str, ...]:
-    """Return the settings that somebody chose and that the task does not ask for."""
+def unused_by(settings: TextBatchSettings) -> tuple[Sentence, ...]:
+    """Name the settings that somebody chose and that the task does not ask for."""
     usual = {field.name: field.default for field in fields(settings)}
-    return tuple(
+    chosen = [
         name
         for name, tasks in ASKED_BY.items()
         if settings.task not in tasks and getattr(settings, name) != usual[name]
-    )
+    ]
+    return (say("say.batch_unused", names=", ".join(chosen)),) if chosen else ()
 
 
 def run_batch(job: JobHandle, settings: TextBatchSettings, registry: Registry) -> None:
@@ -161,9 +163,10 @@ class _Worker:
 
     def summary(self, seconds: float, table: Table) -> Summary:
         """Return what answered so far, in so many seconds."""
-        longest = ROW_TASKS[self.settings.task].longest(self.model)
+        task = ROW_TASKS[self.settings.task]
         provenance = self.model.provenance(seconds, mixed=self.lane.mixes(self.model))
-        return Summary(provenance, self.column, longest, layout=table.layout, unused=unused_by(self.settings))
+        of_all = (*unused_by(self.settings), *task.notes(self.settings.row_settings(), self.model))
+        return Summary(provenance, self.column, task.longest(self.model), layout=table.layout, of_all=of_all)
 
     def _answered(self, places: Sequence[int], texts: Sequence[str]) -> dict[int, Row]:
         """Ask the model for all at once; if that fails, one by one, so that only the bad row fails."""

@@ -74,19 +74,18 @@ class Summary:
     outcome: Outcome | None = None
     layout: Layout = field(default_factory=Layout)
     """How the file was read."""
-    unused: Sequence[str] = ()
-    """Settings that somebody chose, and that the task does not ask for."""
+    of_all: tuple[Sentence, ...] = ()
+    """What is to be said of every row alike."""
 
     @property
     def notes(self) -> tuple[Sentence, ...]:
-        """What happened on the way: texts and answers that were cut, settings that played no part."""
+        """What happened on the way: settings that played no part, texts and answers that were cut."""
         cut, full = (self.outcome.cut, self.outcome.full) if self.outcome else (0, 0)
         told = (
             (cut, say("say.texts_cut", count=cut, read=self.max_length)),
             (full, say("say.answers_full", count=full)),
-            (self.unused, say("say.batch_unused", names=", ".join(self.unused))),
         )
-        return tuple(sentence for happened, sentence in told if happened)
+        return (*self.of_all, *(sentence for count, sentence in told if count))
 
     @property
     def ran(self) -> Provenance:
@@ -110,9 +109,8 @@ def read_summary(result_folder: Path) -> Summary | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         provenance = {**found["provenance"], "fallbacks": tuple(found["provenance"]["fallbacks"])}
         outcome = Outcome(**found["outcome"]) if found.get("outcome") else None
-        layout = Layout(**found.get("layout", {}))
-        unused = tuple(found.get("unused", ()))
-        return Summary(Provenance(**provenance), found["column"], found["max_length"], outcome, layout, unused)
+        layout, of_all = Layout(**found.get("layout", {})), tuple(Sentence(**one) for one in found.get("of_all", ()))
+        return Summary(Provenance(**provenance), found["column"], found["max_length"], outcome, layout, of_all)
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
 

@@ -20,16 +20,19 @@ from core.remote.options import RemoteOptions
 from core.seeds import drawn
 from core.settings import LIMITS
 from core.tasks.text.beams import Request
-from core.tasks.text.chat_elsewhere import ask_elsewhere, speed
+from core.tasks.text.chat_elsewhere import ask_what_fits, speed
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
-from core.tasks.text.sampling import GenerationOptions, unused
+from core.tasks.text.sampling import GenerationOptions, unused, unused_names
 from core.tasks.text.taught import script_notes
+from core.tasks.text.thinking import split_thinking
 from core.tasks.text.writing import tokens_per_second, write
 from core.words import Sentence
 
 TASK = "chat"
 LONGEST_SYSTEM_PROMPT = 20_000
+MOST_NEW_TOKENS = 32_768
+"""What models elsewhere may take to think and answer; here a model's positions and the memory end sooner, in words."""
 
 Told = Callable[[str], None]
 """Told the answer so far, whenever there is more; one that begins inside <think> is told with that tag."""
@@ -43,7 +46,7 @@ class ChatSettings(GenerationOptions):
     history: Any = ()
     """What was said before: a list of {role, content}, or its JSON. It may begin with the system prompt."""
     system_prompt: str = fields.text(limit=LONGEST_SYSTEM_PROMPT, optional=True)
-    max_new_tokens: int = fields.number(256, low=1, high=4096)
+    max_new_tokens: int = fields.number(256, low=1, high=MOST_NEW_TOKENS)
 
     def __post_init__(self) -> None:
         """Refuse what lies outside the limits; the history becomes a tuple of {role, content}."""
@@ -81,12 +84,14 @@ class Reply:
     tokens_per_second: float
     """From the first token on."""
     provenance: Provenance
+    left_out: int = 0
+    """How many of the oldest messages the model did not read."""
     notes: tuple[Sentence, ...] = ()
 
     @property
-    def left_out(self) -> int:
-        """How many of the oldest messages the model did not read."""
-        return self.given.left_out if self.given else 0
+    def thought(self) -> bool:
+        """True where what the model thought stands in front of its answer."""
+        return bool(split_thinking(self.text, opened=self.opens_thinking).thinking)
 
     @property
     def opens_thinking(self) -> bool:
@@ -104,7 +109,8 @@ def chat(settings: ChatSettings, registry: Registry, lane: Lane = INTERACTIVE, t
 
     A stop ends the answer within a token and keeps what was written; raises Cancelled only if that is nothing.
     """
-    spec, settings = settings.spec(registry, TASK), replace(settings, seed=drawn(settings.seed))
+    spec = settings.spec(registry, TASK)
+    settings = replace(settings, seed=drawn(settings.seed)) if settings.do_sample else settings
     if spec.source.remote:
         return _elsewhere(settings, spec, lane, told)
     return _here(settings, spec, registry, lane, told)
@@ -128,6 +134,7 @@ def _here(settings: ChatSettings, spec: ModelSpec, registry: Registry, lane: Lan
             first_token_seconds=written.first_token_seconds,
             tokens_per_second=tokens_per_second(written),
             provenance=with_notes(provenance, notes),
+            left_out=prompt.left_out,
             notes=notes,
         )
 
@@ -153,8 +160,9 @@ def _decoded(model: LoadedModel, written: Written) -> str:
 
 def _elsewhere(settings: ChatSettings, spec: ModelSpec, lane: Lane, told: Told | None) -> Reply:
     """Let a model on another machine answer."""
-    options = RemoteOptions.of(settings, settings.seed)
-    answer = ask_elsewhere(spec, settings.messages, options, lane.cancel, told)
+    options = RemoteOptions.of(settings, settings.seed if settings.do_sample else None, unused_names(settings))
+    answer, left_out = ask_what_fits(spec, settings.messages, options, lane.cancel, told)
+    answer = replace(answer, notes=(*unused(settings), *answer.notes))
     return Reply(
         messages=settings.messages,
         text=answer.text,
@@ -164,5 +172,6 @@ def _elsewhere(settings: ChatSettings, spec: ModelSpec, lane: Lane, told: Told |
         first_token_seconds=answer.first_token_seconds,
         tokens_per_second=speed(answer),
         provenance=answer.provenance(),
+        left_out=left_out,
         notes=answer.notes,
     )

@@ -50,7 +50,7 @@ def prompt_of(messages: Sequence[Message], max_new_tokens: int, model: LoadedMod
     room = model.max_length - max_new_tokens
     if room < 1:
         raise InvalidInput("error.no_room_for_prompt", asked=max_new_tokens, limit=model.max_length)
-    kept = list(_shorter_and_shorter(messages))
+    kept = list(shorter_and_shorter(messages))
     place = bisect_left(kept, -room, key=lambda one: -len(_ids(template, one)))
     if place == len(kept):
         length = len(_ids(template, kept[-1]))
@@ -69,7 +69,7 @@ def prompt_of(messages: Sequence[Message], max_new_tokens: int, model: LoadedMod
     )
 
 
-def _shorter_and_shorter(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
+def shorter_and_shorter(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
     """Give the whole conversation, then what is left as one turn after the other is left out; system and last stay.
 
     A turn begins with what the user says.

@@ -11,7 +11,7 @@ from core.conversations.file import Conversation, Said
 from core.conversations.store import Conversations
 from core.errors import Cancelled, InvalidInput, UnknownName
 from core.events import CancelToken
-from core.messages import as_dicts, first_that_fits
+from core.messages import OPEN_THINKING, Message, as_dicts, first_that_fits
 from core.models.registry import Registry
 from core.tasks.text.chat import ChatSettings, Reply, Told, chat
 from core.tasks.text.encoder import Lane
@@ -152,9 +152,14 @@ def _users(conversation: Conversation, place: Place) -> int:
 def _question(now: Conversation, place: int, message: str, values: dict[str, Any]) -> Question:
     """Say a message at a place of the conversation; what stood there and behind it is cut."""
     before = now.said[:place]
-    messages = [one.message for one in before]
+    messages = [_as_written(one) for one in before]
     first = first_that_fits(messages)
     settings = ChatSettings(message=message, history=as_dicts(messages[first:]), **values)
     head = replace(now.head, model=settings.model, left_out=min(now.head.left_out, place))
     said = (*before, Said("user", message))
     return Question(Conversation(head, settings.system_prompt, said), settings, first)
+
+
+def _as_written(said: Said) -> Message:
+    """Return a message; an answer that began inside <think> gets the tag back, which stood in its prompt."""
+    return Message(said.role, OPEN_THINKING + said.content) if said.opens_thinking else said.message

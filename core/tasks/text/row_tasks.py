@@ -15,12 +15,13 @@ from core.tasks.text.fill_mask import FillMaskSettings, fill_masks_of_texts
 from core.tasks.text.options import ModelOptions
 from core.tasks.text.pooling import as_encoder
 from core.tasks.text.question_answering import QuestionAnsweringSettings, answer_in_texts
-from core.tasks.text.summarization import SummarizationSettings, summarize_texts
+from core.tasks.text.summarization import SummarizationSettings, summarize_texts, unread
 from core.tasks.text.text_classification import TextClassificationSettings, classify_texts
 from core.tasks.text.text_generation import TextGenerationSettings, continue_texts
 from core.tasks.text.token_classification import TokenClassificationSettings, classify_tokens_of_texts
 from core.tasks.text.translation import TranslationSettings, require_direction, translate_texts
 from core.tasks.text.zero_shot_classification import ZeroShotClassificationSettings, classify_texts_zero_shot
+from core.words import Sentence
 
 UNUSED = "-"
 """The settings of a task want a text; the texts of the rows are passed beside them."""
@@ -82,6 +83,8 @@ class RowTask:
     """Rows worked on between two reports, and heard stops; what is written token by token is told of sooner."""
     check: Callable[[Any, LoadedModel], None] = lambda _, __: None
     """(settings of a row, model) → nothing; raises in words what would fail every row."""
+    notes: Callable[[Any, LoadedModel], tuple[Sentence, ...]] = lambda _, __: ()
+    """(settings of a row, model) → what holds for every row: settings that play no part."""
 
 
 def _options(settings: RowOptions, *asked: str) -> dict[str, Any]:
@@ -212,7 +215,14 @@ ROW_TASKS: Mapping[str, RowTask] = {
     ),
     "question-answering": RowTask(_question, answer_in_texts, ("answer", "score"), _answer_cells, _answered),
     "summarization": RowTask(
-        _summarization, summarize_texts, ("summary",), _summary, _nothing_to_count, _longest_of_encoder, WRITTEN
+        _summarization,
+        summarize_texts,
+        ("summary",),
+        _summary,
+        _nothing_to_count,
+        _longest_of_encoder,
+        WRITTEN,
+        notes=unread,
     ),
     "text-generation": RowTask(
         _generation, continue_texts, ("generated_text",), _continued, _nothing_to_count, together=WRITTEN

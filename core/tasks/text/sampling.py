@@ -109,10 +109,17 @@ class GenerationOptions(ModelOptions):
         return [line for line in lines if line]
 
 
+def unused_names(options: GenerationOptions) -> tuple[str, ...]:
+    """Return the settings that somebody chose and that play no part, as nothing is drawn; a seed of -1 is no choice."""
+    if options.do_sample:
+        return ()
+    usual = {field.name: field.default for field in dataclasses.fields(options)}
+    return tuple(name for name in (*SAMPLING, "seed") if getattr(options, name) != usual[name])
+
+
 def unused(options: GenerationOptions) -> tuple[Sentence, ...]:
     """Say which settings that somebody chose play no part, for no token is drawn."""
-    usual = {field.name: field.default for field in dataclasses.fields(options)}
-    chosen = [name for name in SAMPLING if not options.do_sample and getattr(options, name) != usual[name]]
+    chosen = unused_names(options)
     return (say("say.sampling_unused", names=", ".join(chosen)),) if chosen else ()
 
 

@@ -18,10 +18,10 @@ from core.catalogue import Catalogue
 from core.errors import (
     AtelierError,
     Cancelled,
-    InvalidInput,
     RemoteDenied,
     RemoteError,
     RemoteMissing,
+    RemoteTooLong,
     RemoteUnreachable,
 )
 from core.events import CancelToken
@@ -227,8 +227,9 @@ def test_a_conversation_too_long() -> None:
     """A conversation that the model cannot read is refused with the server's numbers."""
     with FakeChatServer(context=10) as server:
         error = refused(server.name(), max_new_tokens=100)
-        assert type(error) is InvalidInput
+        assert isinstance(error, RemoteTooLong)
         assert key_of(error) == "too_long"
+        assert (error.limit, error.length) == (10, 4)
         assert all(number in str(error) for number in ("10 tokens", "104 tokens", "max_new_tokens"))
         assert len(server.conversations) == 1
 

@@ -15,7 +15,9 @@ import pytest
 from core.atelier import open_atelier
 from core.settings import PROJECT, Settings
 from core.snippets import python_snippet, snippets_markdown
+from core.snippets.chat import curl_elsewhere
 from core.snippets.panel import given
+from core.snippets.python import plan_of
 from core.tasks.text.chat import TASK, ChatSettings, Reply, chat
 from tests.fakes.chat_server import ANSWER, FakeChatServer
 from tests.fakes.models import CHATML, tiny_chat
@@ -101,6 +103,43 @@ def test_the_request_is_given_whole() -> None:
     found = given(TASK, ChatSettings(message="Hi", history=json.dumps(HISTORY), model="starter/stories", top_k=3))
     assert list(found) == ["message", "top_k", "history"]
     assert json.loads(json.dumps(found["history"])) == HISTORY
+
+
+@pytest.mark.parametrize("system_prompt", ["", "Be kind."])
+def test_what_did_not_fit_elsewhere_is_left_out_by_the_code(system_prompt: str) -> None:
+    """The code sends what was read in the end, and prints the whole conversation, as our result does."""
+    with FakeChatServer(context=256 + 17) as server:
+        settings = ChatSettings(
+            message="And you?", history=[*LONG, *HISTORY], system_prompt=system_prompt, model=server.name(), seed=3
+        )
+        reply = chat(settings, open_atelier(Settings()).registry)
+        assert reply.left_out > 0
+        assert json.loads(run(python_snippet(TASK, settings, reply), "-")) == reply.result
+        bash = curl_elsewhere(settings, plan_of(settings, reply))
+        done = subprocess.run(["bash"], input=bash, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{reply.text}\n"
+        *refused, ours, python, curl = [one.body["messages"] for one in server.conversations]
+        assert ours == python == curl
+        assert all(len(one) > len(ours) for one in refused)
+        assert ours[0]["content"] == system_prompt or not system_prompt
+
+
+def test_the_code_has_the_thoughts_of_a_model_elsewhere() -> None:
+    """What a server tells apart as reasoning stands in front of the answer, in Python and in bash, as in our result."""
+    with FakeChatServer() as server:
+        for _ in range(3):
+            server.next(thoughts=("It's", ' "me".'))
+        thoughts = [HISTORY[0], {"role": "assistant", "content": "<think>Who?</think>You."}]
+        settings = ChatSettings(message="And you?", history=thoughts, model=server.name(), seed=3)
+        reply = chat(settings, open_atelier(Settings()).registry)
+        assert reply.text == f'<think>It\'s "me".</think>{"".join(ANSWER)}'
+        assert json.loads(run(python_snippet(TASK, settings, reply), "-")) == reply.result
+        bash = curl_elsewhere(settings, plan_of(settings, reply))
+        done = subprocess.run(["bash"], input=bash, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{reply.text}\n"
+        ours, python, curl = [one.body["messages"] for one in server.conversations]
+        assert ours == python == curl
+        assert ours[1]["content"] == "You."
 
 
 def test_a_model_elsewhere_has_code_of_its_own(tmp_path: Path) -> None:

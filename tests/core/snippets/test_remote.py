@@ -19,7 +19,7 @@ from core.remote.chat import RemoteOptions, stream_chat
 from core.remote.names import Endpoint, remote_place
 from core.settings import Settings
 from core.snippets import snippets_markdown
-from core.snippets.remote import remote_chat, remote_curl
+from core.snippets.remote import Talk, remote_chat, remote_curl
 from core.snippets.source import source
 from core.tasks.text.chat import ChatSettings, chat
 from tests.fakes.chat_server import ANSWER, FakeChatServer
@@ -62,9 +62,9 @@ def test_the_code_says_what_we_said(monkeypatch: pytest.MonkeyPatch, key: str | 
         monkeypatch.setenv("ATELIER_ENDPOINT_KEYS", f"{server.host}={key or 'unused'}")
         spec = Catalogue(Settings()).resolve(f"http://{server.host}{path}", "chat")
         answer = stream_chat(spec, MESSAGES, OPTIONS, CancelToken(), lambda _: None)
-        place = remote_place(spec.name)
-        python = source(*remote_chat(place, answer.model, MESSAGES, OPTIONS)) + "import json\nprint(json.dumps(result))"
-        curl = remote_curl(place, answer.model, MESSAGES, OPTIONS)
+        talk = Talk(remote_place(spec.name), answer.model, OPTIONS)
+        python = source(*remote_chat(talk, MESSAGES)) + "import json\nprint(json.dumps(result))"
+        curl = remote_curl(talk, MESSAGES)
         given = {"ENDPOINT_KEY": key} if key else {}
         assert json.loads(run(sys.executable, python, **given)) == [
             {"generated_text": [*MESSAGES, {"role": "assistant", "content": answer.text}]}
@@ -81,7 +81,7 @@ def test_a_long_conversation_fits_the_command_line(chat_server: FakeChatServer) 
     """The bash takes a conversation of any length."""
     chat_server.context = 100_000
     said = [{"role": "user", "content": "word " * 40_000}]
-    assert run("bash", remote_curl(remote_place(chat_server.name()), "", said, RemoteOptions())) == (
+    assert run("bash", remote_curl(Talk(remote_place(chat_server.name()), "", RemoteOptions()), said)) == (
         f"{''.join(ANSWER)}\n"
     )
 
@@ -103,9 +103,8 @@ def test_a_long_conversation_fits_the_command_line(chat_server: FakeChatServer) 
 )
 def test_inference_providers(name: str, expected: tuple[str, ...]) -> None:
     """For Inference Providers the code reads HF_TOKEN, and names provider and model as each of the two takes them."""
-    place = remote_place(name)
-    python = source(*remote_chat(place, "answered", MESSAGES, OPTIONS))
-    curl = remote_curl(place, "answered", MESSAGES, OPTIONS)
+    talk = Talk(remote_place(name), "answered", OPTIONS)
+    python, curl = source(*remote_chat(talk, MESSAGES)), remote_curl(talk, MESSAGES)
     assert all(part in python for part in ('os.environ["HF_TOKEN"]', *expected[:2]))
     assert all(part in curl for part in ("${HF_TOKEN:?}", "https://router.huggingface.co/v1/chat", expected[2]))
 
@@ -114,7 +113,7 @@ def test_an_address_that_the_client_would_change() -> None:
     """Where InferenceClient would put /v1 into an address, it is given the whole one."""
     place = remote_place("https://host.example/v1beta/openai#m")
     assert isinstance(place, Endpoint)
-    python = source(*remote_chat(place, "m", MESSAGES, OPTIONS))
+    python = source(*remote_chat(Talk(place, "m", OPTIONS), MESSAGES))
     assert 'base_url="https://host.example/v1beta/openai/chat/completions"' in python
 
 

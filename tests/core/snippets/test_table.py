@@ -74,6 +74,7 @@ def registry() -> Registry:
     ("task", "model", "mixed"),
     [
         ("summarization", "starter/embeddings", False),
+        ("summarization", "starter/embeddings in 30", False),
         ("summarization", "t5", False),
         ("text-generation", "llama", False),
         ("translation", "marian", False),
@@ -86,9 +87,10 @@ def test_python_gives_the_rows_of_the_batch(
     tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch, task: str, model: str, mixed: bool
 ) -> None:
     """Summaries and vectors of any text are those that the batch writes, be it long, short, Chinese or of one word."""
-    name = _model(model, tmp_path)
+    name = _model(model.removesuffix(" in 30"), tmp_path)
     languages = {"source_language": "en", "target_language": "fr"} if model == "nllb" else {}
-    ran_by = {"model": name, "dtype": "float32", "device": "cpu", **languages}
+    length = {"max_length": 30} if model.endswith(" in 30") else {}
+    ran_by: dict[str, Any] = {"model": name, "dtype": "float32", "device": "cpu", **languages, **length}
     settings = TextBatchSettings(file="texts.csv", column="text", task=task, **ran_by)
     write_csv(tmp_path / "texts.csv", ["text"], [{"text": text} for text in TEXTS])
     with registry.borrow(settings.spec(registry, task)) as borrowed:

@@ -43,6 +43,7 @@ from core.tasks.text.row_tasks import ROW_TASKS
 from core.tasks.text.text_classification import TextClassificationSettings, classify_text
 from core.tasks.text.text_generation import TextGenerationSettings, generate_text
 from core.tasks.text.translation import TranslationSettings, translate
+from core.words import say
 from tests.fakes.models import tiny_llama
 from tests.fakes.translators import tiny_nllb
 
@@ -457,6 +458,19 @@ def test_the_note_names_the_length_that_was_read(
     assert summary
     assert summary.max_length == read
     assert [note.values["read"] for note in summary.notes] == [read]
+
+
+def test_settings_that_no_row_reads_are_named(job: Job, tmp_path: Path, registry: Registry, sentiment: str) -> None:
+    """What this kind of model does not read stands once in a table's notes and provenance, and survives a restart."""
+    asked = {"sentences": 1, "min_length": 4, "num_beams": 2}
+    upload = table(tmp_path, ["good film .", "bad film . very bad ."])
+    run_batch(
+        job, TextBatchSettings(file=upload, column="text", task="summarization", model=sentiment, **asked), registry
+    )
+    summary = read_summary(job.result_folder)
+    assert summary
+    assert summary.notes == (say("say.unread_by_picker", names="min_length, num_beams"),)
+    assert summary.ran.fallbacks[-1] == str(summary.notes[0])
 
 
 def test_others_get_in_between(

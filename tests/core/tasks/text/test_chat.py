@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -16,10 +17,12 @@ from core.errors import Cancelled, InvalidInput, ModelError
 from core.events import CancelToken
 from core.messages import Message
 from core.models.registry import Registry
-from core.tasks.text.chat import ChatSettings, Reply, chat
+from core.remote.options import RemoteOptions
+from core.tasks.text.chat import MOST_NEW_TOKENS, ChatSettings, Reply, chat
 from core.tasks.text.chat_template import PLAIN, STORY
 from core.tasks.text.encoder import Lane
 from core.tasks.text.sampling import STOP_LINES, arguments
+from core.words import say
 from tests.fakes.chat_server import ANSWER, FakeChatServer
 from tests.fakes.models import CHATML, tiny_chat
 
@@ -278,6 +281,173 @@ def test_a_stop_keeps_what_came_from_elsewhere(registry: Registry) -> None:
         assert reply.provenance.as_dict()["model"] == server.models[0]
         with pytest.raises(Cancelled):
             chat(settings(server.name()), registry, Lane(cancel=cancel))
+
+
+def turns(count: int, words: int = 10) -> list[dict[str, str]]:
+    """Return so many turns of a question and an answer, each of so many words."""
+    said = (("user", "x"), ("assistant", "y"))
+    return [
+        {"role": role, "content": " ".join([f"{place}{sign}"] * words)} for place in range(count) for role, sign in said
+    ]
+
+
+def sent_to(server: FakeChatServer) -> list[list[dict[str, str]]]:
+    """Return the messages of each conversation that the server heard."""
+    return [one.body["messages"] for one in server.conversations]
+
+
+def test_the_oldest_turns_go_first_elsewhere(registry: Registry) -> None:
+    """What is too long elsewhere goes again without its oldest turns, as many as the server's numbers ask for."""
+    history, told = turns(10), list[str]()
+    asked = {"history": history, "system_prompt": "Be kind.", "max_new_tokens": 20}
+    with FakeChatServer(context=120) as server:
+        reply = chat(settings(server.name(), **asked), registry, told=told.append)
+        first, second = sent_to(server)
+    assert reply.text == told[-1] == "".join(ANSWER)
+    system, last = {"role": "system", "content": "Be kind."}, {"role": "user", "content": "And you?"}
+    assert first == [system, *history, last]
+    assert second == [system, *history[reply.left_out :], last]
+    assert reply.left_out % 2 == 0
+    words = sum(len(one["content"].split()) for one in second)
+    assert 120 - 20 - 20 < words <= 120 - 20, "one turn more would not have fitted"
+    assert reply.notes == (say("say.turns_left_out", count=reply.left_out, limit=120, asked=20),)
+    assert reply.provenance.fallbacks == tuple(map(str, reply.notes))
+    assert [one.as_dict() for one in reply.messages] == [system, *history, last]
+
+
+def test_a_server_without_numbers_is_asked_with_half(registry: Registry) -> None:
+    """Where a refusal has no numbers, half of the turns that are left go each time, until it is taken."""
+    history = turns(8)
+    with FakeChatServer() as server:
+        for _ in range(3):
+            server.refuse(400, {"error": {"message": "Too much.", "code": "context_length_exceeded"}})
+        reply = chat(settings(server.name(), history=history), registry)
+        assert [len(one) for one in sent_to(server)] == [17, 9, 5, 3]
+        assert sent_to(server)[-1][:-1] == history[14:]
+        assert (reply.text, reply.left_out) == ("".join(ANSWER), 14)
+        assert reply.notes == (say("say.turns_left_out_elsewhere", count=14, host=server.host),)
+
+
+def test_numbers_that_are_wrong_do_not_go_round_in_circles(registry: Registry) -> None:
+    """A server whose numbers promise too much is asked with less each time, and in the end with the message alone."""
+    body = {"error": {"message": "maximum context length is 900 tokens, 901 in the messages"}}
+    with FakeChatServer() as server:
+        for _ in range(4):
+            server.refuse(400, body)
+        reply = chat(settings(server.name(), history=turns(4)), registry)
+        assert [len(one) for one in sent_to(server)] == [9, 7, 5, 3, 1]
+    assert reply.left_out == 8
+
+
+def test_thoughts_are_not_sent_back(registry: Registry) -> None:
+    """What a model thought before its earlier answers stays here; an answer that was nothing else is left out."""
+    thoughts = [
+        {"role": "user", "content": "<think> is a tag, isn't it?"},
+        {"role": "assistant", "content": "<think>Is it?\nYes.</think>\n\nIt is, and so is </think>."},
+        {"role": "user", "content": "And then?"},
+        {"role": "assistant", "content": "<think>Let me see"},
+    ]
+    with FakeChatServer() as server:
+        server.next(thoughts=("Hm.",), pieces=("Fine.",))
+        reply = chat(settings(server.name(), history=thoughts), registry)
+        again = chat(settings(server.name(), history=reply.result, message="Sure?"), registry)
+        first, second = sent_to(server)
+    assert reply.text == "<think>Hm.</think>Fine."
+    assert first == [
+        thoughts[0],
+        {"role": "assistant", "content": "It is, and so is </think>."},
+        {"role": "user", "content": "And then?\n\nAnd you?"},
+    ]
+    assert second == [*first, {"role": "assistant", "content": "Fine."}, {"role": "user", "content": "Sure?"}]
+    assert [one.as_dict() for one in again.messages[:4]] == thoughts
+    assert (reply.thought, again.thought) == (True, False)
+
+
+def test_models_elsewhere_may_think_long(make_chat: MakeChat, registry: Registry) -> None:
+    """More tokens may be asked for than most models here have room for; these refuse with their own number."""
+    with FakeChatServer(context=100_000) as server:
+        chat(settings(server.name(), max_new_tokens=MOST_NEW_TOKENS), registry)
+        assert server.conversations[0].body["max_tokens"] == MOST_NEW_TOKENS > 4096
+    with pytest.raises(InvalidInput) as caught:
+        chat(settings(make_chat(CHATML), max_new_tokens=MOST_NEW_TOKENS), registry)
+    assert caught.value.sentence.key == "error.no_room_for_prompt"
+    with pytest.raises(InvalidInput):
+        settings("", max_new_tokens=MOST_NEW_TOKENS + 1)
+
+
+def test_a_message_too_long_elsewhere_is_refused(registry: Registry) -> None:
+    """Once nothing is left to leave out, the server's words are told; too long an answer is refused at once."""
+    with FakeChatServer(context=50) as server:
+        with pytest.raises(InvalidInput, match="60 in the messages") as caught:
+            chat(settings(server.name(), message="word " * 60, history=turns(3)), registry)
+        assert caught.value.sentence.key == "error.remote_message_too_long"
+        assert [len(one) for one in sent_to(server)] == [7, 1]
+        with pytest.raises(InvalidInput) as caught:
+            chat(settings(server.name(), history=turns(1), max_new_tokens=100), registry)
+        assert caught.value.sentence.key == "error.remote_too_long"
+        assert len(server.conversations) == 3
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_plays_no_part_is_named_once(make_chat: MakeChat, registry: Registry, elsewhere: bool) -> None:
+    """Without do_sample the sampling settings and the seed that somebody chose are named, wherever the model runs."""
+    chosen = {"temperature": 1.5, "top_k": 3, "top_p": 0.5}
+    expected = say("say.sampling_unused", names="temperature, top_k, top_p, seed")
+    with FakeChatServer() as server:
+        model = server.name() if elsewhere else make_chat(CHATML)
+        reply = chat(settings(model, seed=5, **chosen), registry)
+        quiet = chat(settings(model), registry)
+        sent = [one.body for one in server.conversations]
+    assert reply.notes == (expected,)
+    assert reply.provenance.fallbacks == (str(expected),)
+    assert (quiet.notes, reply.provenance.seed, quiet.provenance.seed) == ((), None, None)
+    assert all("seed" not in one and one["temperature"] == 0 for one in sent)
+
+
+def test_a_seed_is_sent_elsewhere_and_told(registry: Registry) -> None:
+    """With do_sample the seed travels, a drawn one, too, and nothing of the settings that count is named."""
+    with FakeChatServer() as server:
+        replies = [chat(settings(server.name(), do_sample=True, top_p=0.5, seed=seed), registry) for seed in (5, -1)]
+        seeds = [one.body["seed"] for one in server.conversations]
+    assert seeds == [reply.provenance.seed for reply in replies]
+    assert seeds[0] == 5
+    assert seeds[1] >= 0
+    assert [reply.notes for reply in replies] == [(), ()]
+
+
+def changed(field: dataclasses.Field[Any]) -> Any:
+    """Return another value for a field of ChatSettings, near its default."""
+    limits = field.metadata
+    if field.name == "history":
+        return BEFORE
+    if field.type == "bool":
+        return not field.default
+    if "options" in limits:
+        return next(one for one in limits["options"] if one != field.default)
+    if "step" in limits:
+        return field.default + (limits["step"] if field.default < limits["high"] else -limits["step"])
+    return "else"
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(ChatSettings), ids=lambda field: field.name)
+def test_every_setting_is_sent_elsewhere_or_named(field: dataclasses.Field[Any]) -> None:
+    """A setting that is changed is among what is sent, or among what is told not to be; else it is refused."""
+    usual = ChatSettings(message="Hi", model="m", num_beams=3)
+    values = {"message": "Hi", "model": "m", "num_beams": 3, field.name: changed(field)}
+    if field.name == "num_return_sequences":
+        with pytest.raises(InvalidInput):
+            ChatSettings(**values)
+        return
+    other = ChatSettings(**values)
+    before, after = (RemoteOptions.of(one, one.seed) for one in (usual, other))
+    ways = (
+        before.parameters() != after.parameters(),
+        usual.messages != other.messages,
+        usual.model != other.model,
+        before.others != after.others,
+    )
+    assert sum(ways) == 1
+    assert (field.name in after.others) == ways[-1]
 
 
 def test_beams_answer_at_once(make_chat: MakeChat, registry: Registry) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.conversations.file import Conversation
+from core.conversations.file import Conversation, Said
 from core.conversations.store import Conversations
 from core.errors import Busy, Cancelled, HubError, InvalidInput, UnknownName
 from core.events import CancelToken
@@ -16,6 +16,7 @@ from core.messages import MOST_MESSAGES
 from core.models.registry import Registry
 from core.tasks.text.encoder import Lane
 from core.tasks.text.kept_chat import Answered, Place, Talk
+from tests.fakes.chat_server import ANSWER, FakeChatServer
 from tests.fakes.models import tiny_chat
 
 ADA = "a" * 32
@@ -172,6 +173,29 @@ def test_it_remembers_what_was_not_read(talk: Talk, model: str, registry: Regist
     assert left.head.left_out <= 2
     edited = talk.answer(talk.edit(id_, at(0), "Hi", values(model)), registry, Lane())
     assert edited.conversation.head.left_out == 0
+
+
+def test_it_remembers_what_was_not_read_elsewhere(talk: Talk, registry: Registry) -> None:
+    """A conversation that a model elsewhere cannot read whole goes on without its oldest turns, and remembers it."""
+    with FakeChatServer(context=40) as server:
+        asked = {"model": server.name(), "max_new_tokens": 8}
+        id_ = talk.answer(talk.say("", "word " * 20, asked), registry, Lane()).conversation.head.id
+        answered = talk.answer(talk.say(id_, "word " * 20, asked), registry, Lane())
+    assert answered.reply.text == "".join(ANSWER)
+    assert kept(talk, answered).head.left_out == answered.reply.left_out == 2
+    assert len(kept(talk, answered).said) == 4
+
+
+def test_thoughts_that_began_in_the_prompt_stay_here(talk: Talk, registry: Registry) -> None:
+    """An answer whose <think> stood in the prompt of a model of this machine is sent elsewhere without its thoughts."""
+    begun = talk.store.begin(ADA, "Hi")
+    thought = Said("assistant", "Who is it?</think>Hello.", opens_thinking=True)
+    id_ = talk.store.keep(ADA, begun.with_said(Said("user", "Hi"), thought)).head.id
+    with FakeChatServer() as server:
+        answered = talk.answer(talk.say(id_, "And you?", {"model": server.name()}), registry, Lane())
+        (heard,) = server.conversations
+    assert [one["content"] for one in heard.body["messages"]] == ["Hi", "Hello.", "And you?"]
+    assert kept(talk, answered).said[1] == thought
 
 
 def test_another_pages_answer_is_never_lost(talk: Talk, model: str, registry: Registry) -> None:

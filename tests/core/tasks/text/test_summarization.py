@@ -28,11 +28,13 @@ from core.tasks.text.summarization import (
     MOST_SENTENCES,
     TASK,
     SummarizationSettings,
+    Summary,
     centrality,
     most_central,
     summarize,
     summarize_texts,
 )
+from core.words import say
 from tests.fakes.translators import tiny_marian
 
 BASE = str(starter_base_folder())
@@ -159,6 +161,68 @@ def test_redundancy_by_hand() -> None:
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.8, 0.6]])
     assert most_central(vectors, torch.tensor([0.9, 0.89, 0.7]), 3) == [0, 2, 1]
     assert most_central(vectors, torch.tensor([0.9, 0.89, 0.7]), 9) == [0, 2, 1]
+
+
+def test_sentences_that_fit_by_hand() -> None:
+    """Under a limit of tokens the best that still fit are taken; where none is that short, the best one alone."""
+    vectors, scores = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.8, 0.6]]), torch.tensor([0.9, 0.89, 0.7])
+    assert most_central(vectors, scores, 3, [5, 5, 5], 15) == [0, 2, 1]
+    assert most_central(vectors, scores, 3, [5, 5, 5], 14) == [0, 2]
+    assert most_central(vectors, scores, 3, [9, 2, 3], 5) == [1, 2]
+    assert most_central(vectors, scores, 3, [9, 8, 7], 5) == [0]
+
+
+def tokens(text: str) -> int:
+    """Count the tokens that the real base makes of a text."""
+    return len(transformers.AutoTokenizer.from_pretrained(BASE)(text, add_special_tokens=False).input_ids)
+
+
+def test_an_encoder_keeps_to_max_length(registry: Registry) -> None:
+    """Its sentences have at most max_length tokens together; if they are fewer than asked for, a note says so."""
+    whole = summarize(asked(sentences=4), registry)
+    for most in (20, 30, 45, tokens(whole.summary_text)):
+        summary = summarize(asked(sentences=4, max_length=most), registry)
+        assert 0 < tokens(summary.summary_text) <= most
+        fewer = ["say.summary_fewer"] if len(summary.picked) < 4 else []
+        assert [note.key for note in summary.notes] == fewer
+        assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+    assert summary.picked == whole.picked
+    few = summarize(asked(sentences=4, max_length=20), registry)
+    assert (few.notes[0].values["count"], few.notes[0].values["asked"]) == (len(few.picked), 4)
+
+
+def test_sentences_that_are_all_too_long(registry: Registry) -> None:
+    """Where no sentence has so few tokens, the most central one stands alone, and a note says how long it is."""
+    summary = summarize(asked(sentences=3, max_length=2), registry)
+    assert summary.summary_text == summarize(asked(sentences=1), registry).summary_text
+    assert [note.key for note in summary.notes] == ["say.summary_fewer", "say.summary_longer"]
+    assert summary.notes[1].values == {"length": tokens(summary.summary_text), "most": 2}
+
+
+def test_a_short_text_within_max_length_stays_whole(registry: Registry) -> None:
+    """A text with no more sentences and tokens than asked for comes back as it is, line breaks and all."""
+    text = "First.\n\nSecond!"
+    assert summarize(asked(text, max_length=9), registry).summary_text == text
+    assert summarize(asked(text, max_length=3), registry).summary_text in {"First.", "Second!"}
+
+
+def test_an_encoder_says_what_it_does_not_read(registry: Registry) -> None:
+    """Beams and the lengths of what is written are named where sentences are picked; max_length is read."""
+    chosen = {"min_length": 5, "max_length": 60, "num_beams": 2, "no_repeat_ngram_size": 3}
+    summary = summarize(asked(sentences=1, **chosen), registry)
+    assert summary.notes == (say("say.unread_by_picker", names="min_length, num_beams, no_repeat_ngram_size"),)
+    assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+    assert summary.summary_text == summarize(asked(sentences=1), registry).summary_text
+
+
+def test_an_encoder_decoder_says_what_it_does_not_read(tmp_path: Path, registry: Registry) -> None:
+    """The number of sentences is named where new ones are written, unless nobody chose it."""
+    model = encoder_decoder(tmp_path)
+    options = {"model": model, "min_length": 3, "max_length": 8, "num_beams": 2, "no_repeat_ngram_size": 2}
+    summary = summarize(asked("the cat", sentences=5, **options), registry)
+    assert summary.notes == (say("say.unread_by_writer", names="sentences"),)
+    assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+    assert summarize(asked("the cat", **options), registry).notes == ()
 
 
 def encoder_decoder(folder: Path, family: str = "t5", **changes: Any) -> str:
@@ -294,6 +358,74 @@ def test_parts_are_told_as_they_are_done(tmp_path: Path, registry: Registry, mon
     assert len(told) > 1
     assert tuple(told[-1]) == summary.parts
     assert next(one.total for one in done if one.phase == "write") == len(summary.parts)
+
+
+@pytest.fixture
+def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two parts be written at a time, so that there is something between the first and the last."""
+    monkeypatch.setattr("core.tasks.text.seq2seq.rows_at_once", lambda _: 2)
+
+
+def stopped_after(rounds: int, settings: SummarizationSettings, registry: Registry) -> tuple[Summary, list[list[Part]]]:
+    """Return what a stop leaves that comes with the first parts of this round, and the parts told in each round."""
+    told: list[list[Part]] = []
+    cancel = CancelToken()
+
+    def tell(parts: Sequence[Part]) -> None:
+        if not told or len(parts) < len(told[-1]):
+            told.append([])
+        told[-1] = list(parts)
+        if len(told) == rounds:
+            cancel.cancel()
+
+    return summarize(settings, registry, Lane(cancel=cancel), tell), told
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_stop_keeps_the_parts_that_are_done(tmp_path: Path, registry: Registry) -> None:
+    """Stopped in the first round, a long text has the summaries of the parts that are done, and a note counts them."""
+    settings = asked(LONG, model=encoder_decoder(tmp_path, "bart"), max_length=8, num_beams=1)
+    whole = summarize(settings, registry)
+    summary, (told,) = stopped_after(1, settings, registry)
+    assert 0 < len(summary.parts) < whole.notes[0].values["parts"]
+    assert list(summary.parts) == told
+    assert set(summary.parts) < set(whole.parts)
+    assert summary.result == [{"summary_text": " ".join(part.summary for part in told)}]
+    first_round = [part for part in whole.parts if part.text in LONG]
+    assert summary.notes == (say("say.summary_stopped", read=64, done=len(told), parts=len(first_round)),)
+    assert summary.provenance.fallbacks == tuple(map(str, summary.notes))
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_stop_in_a_later_round_keeps_the_round_before(tmp_path: Path, registry: Registry) -> None:
+    """Stopped while summaries are summarised again, all of the text's parts are there, and the note says so."""
+    settings = asked(LONG, model=encoder_decoder(tmp_path, "bart"), max_length=20, num_beams=1)
+    summary, (first, second) = stopped_after(2, settings, registry)
+    assert " ".join(part.text for part in first) == LONG
+    assert summary.summary_text == " ".join(part.summary for part in first)
+    assert list(summary.parts) == [*first, *second]
+    assert summary.notes == (say("say.summary_stopped_late", read=64, rounds=1),)
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_stop_of_many_texts_is_a_stop(tmp_path: Path, registry: Registry) -> None:
+    """A table's rows are not half summaries: a stop is Cancelled there, as it is before the first part of one text."""
+    settings, cancel = asked(LONG, model=encoder_decoder(tmp_path, "bart"), max_length=8, num_beams=1), CancelToken()
+    with registry.borrow(settings.spec(registry, TASK)) as model:
+        steps: list[int] = []
+
+        def count(_: Any, __: Any, made: Any) -> None:
+            steps.append(len(made[0]))
+            if len(steps) > 1:
+                cancel.cancel()
+
+        watch = model.model.get_encoder().register_forward_hook(count)
+        with pytest.raises(Cancelled):
+            summarize_texts([LONG, LONG], settings, registry, model, Lane(cancel=cancel))
+        watch.remove()
+    assert steps == [2, 2]
+    with pytest.raises(Cancelled):
+        summarize(settings, registry, Lane(cancel=cancel))
 
 
 def test_a_model_that_says_how_much_it_writes(tmp_path: Path, registry: Registry) -> None:

@@ -117,10 +117,10 @@ def test_the_end_is_no_text(story: str, registry: Registry) -> None:
 def test_settings_without_effect_are_named(story: str, registry: Registry) -> None:
     """Where no token is drawn, the settings of drawing that somebody chose are said to play no part."""
     settings = TextGenerationSettings(
-        prompt=PROMPT, model=story, do_sample=False, temperature=2.0, top_k=3, max_new_tokens=3
+        prompt=PROMPT, model=story, do_sample=False, temperature=2.0, top_k=3, max_new_tokens=3, seed=7
     )
     (note,) = generate_text(settings, registry).notes
-    assert str(note).startswith("temperature, top_k played no part: do_sample is off")
+    assert str(note).startswith("temperature, top_k, seed played no part: do_sample is off")
 
 
 def test_a_models_own_beams_are_not_ours(tmp_path: Path, registry: Registry) -> None:
