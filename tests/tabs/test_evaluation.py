@@ -80,7 +80,7 @@ def test_a_result_shows_numbers_intervals_and_who_is_better(done: Done) -> None:
 
 def test_the_page_is_told_what_can_be_chosen(done: Done) -> None:
     """Once over there is nothing to stop, and the first model's details and worst rows stand there."""
-    view, job, stop, column, model, other, details, rows, result, *place = done.shown
+    view, job, stop, column, code, model, other, details, rows, result, *place = done.shown
     assert 'class="score-card"' in view
     assert (job["value"], stop["visible"], column["visible"]) == (done.job, False, True)
     assert (model["choices"], model["value"]) == ([STARTER, done.tiny], STARTER)
@@ -89,6 +89,8 @@ def test_the_page_is_told_what_can_be_chosen(done: Done) -> None:
     assert result["total"] == 24
     assert rows.count("<tr>") == 25
     assert place == ["", "", 1]
+    assert "pandas.read_parquet" in code
+    assert f'{{"job": "{done.job}"}}' in code
 
 
 def test_a_cell_of_the_matrix_shows_its_rows(done: Done) -> None:
@@ -144,8 +146,8 @@ def test_texts_show_where_they_differ(done: Done) -> None:
     """A translation's rows mark what is not in the reference, and what is missing of it."""
     values = {"task": "translation", "dataset": "samples/translations", "models": "", "num_beams": 1, "max_samples": 8}
     job, shown = evaluate(done.by, **values)
-    assert "<ins>" in shown[-1][7]
-    assert "<del>" in shown[-1][7]
+    assert "<ins>" in shown[-1][8]
+    assert "<del>" in shown[-1][8]
     assert "signature" not in shown[-1][0]
     metric = done.by.status(Visit(), job)[1]["evaluation"]["models"][0]["metrics"][0]
     assert counted_by(metric["implementation"]).endswith(metric["implementation"]["signature"])
@@ -155,8 +157,8 @@ def test_words_show_their_tags(done: Done) -> None:
     """A sentence whose tags are all right says so; of others each wrong word stands beside both tags."""
     values = {"task": "token-classification", "dataset": "samples/entities", "models": "", "max_samples": 8}
     _, shown = evaluate(done.by, **values)
-    assert "✓" in shown[-1][7] or "<ins>" in shown[-1][7]
-    assert 'class="heat confusion"' in shown[-1][6]
+    assert "✓" in shown[-1][8] or "<ins>" in shown[-1][8]
+    assert 'class="heat confusion"' in shown[-1][7]
 
 
 def test_what_is_not_there_is_refused_in_words(done: Done, tmp_path: Path) -> None:
