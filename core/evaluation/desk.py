@@ -87,10 +87,10 @@ class EvaluationDesk:
 
         Raises UnknownName where its answers are not kept any more.
         """
-        one = next((one for one in told["models"] if one["name"] == model), {})
-        answerer = Predictions(self.answers / str(one.get("answers"))).answerer
+        keys = {one["name"]: str(one["answers"]) for one in told["models"] if one["n"]}
+        answerer = Predictions(self.answers / keys[model]).answerer if model in keys else None
         if answerer is None:
-            raise UnknownName("error.evaluate_no_such_model", model=model, names="–")
+            raise UnknownName("error.evaluate_no_such_model", model=model, names=", ".join(keys))
         pairs = label_pairs(told["settings"]["labels"])
         return names_for(told["data"]["labels"], answerer.labels, pairs, model), answerer.max_length
 
