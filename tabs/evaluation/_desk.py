@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -21,6 +21,7 @@ from tabs.evaluation._form import of_task, offered, settings_of
 from tabs.evaluation._rows_view import as_result as rows_as_result
 from tabs.evaluation._rows_view import show_rows
 from tabs.evaluation._run_view import Look, as_result, compared, draw, look, nothing_yet, watch
+from tabs.evaluation._watched import Watched
 from tabs.evaluation._which import choosing, latest, the_one, to_choose
 
 NOTHING_CHOSEN = ("", "", 1)
@@ -34,6 +35,7 @@ class EvaluateHandlers:
     """All handlers of the panel; `values` are the form's, by field."""
 
     atelier: Atelier
+    watched: Watched = field(default_factory=Watched)
 
     def task(self, _: Visit, task: str) -> tuple[Any, ...]:
         """Offer the models, data and metrics of a task, and the fields that it has."""
@@ -64,7 +66,7 @@ class EvaluateHandlers:
             yield self._nothing(visit)
             return
         before: tuple[Any, ...] = ()
-        for seen in watch(self.atelier, visit, found):
+        for seen in self.watched.alone(visit.page, watch(self.atelier, visit, found)):
             if seen is None:
                 yield None
                 continue

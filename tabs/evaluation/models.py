@@ -165,9 +165,14 @@ def _wire_run(by: EvaluateHandlers, run: _Run, one: _One, start: gr.Button, form
     job = {"job": run.job}
     seen = [run.view, run.job, run.stop, one.column, one.code, one.model, one.other, one.details, *one.of_rows]
     started = compute(start.click, by.start, Endpoint("evaluate_start", form, [run.view, run.job]))
-    follow(started.success, by.follow, Endpoint("evaluate_follow_started", job, seen, public=False))
-    follow(run.job.input, by.follow, Endpoint("evaluate_follow", job, seen, public=False))
-    follow(opened, by.follow, Endpoint("evaluate_reattach", {"job": gr.State(None)}, seen, public=False))
+    watching: tuple[tuple[str, Any, Any], ...] = (
+        ("evaluate_follow_started", started.success, run.job),
+        ("evaluate_follow", run.job.input, run.job),
+        ("evaluate_reattach", opened, gr.State(None)),
+    )
+    for name, trigger, which in watching:  # "multiple": a new look ends the one before (tabs/evaluation/_watched.py)
+        shown = Endpoint(name, {"job": which}, seen, public=False)
+        follow(trigger, by.follow, shown, trigger_mode="multiple")
     look_up(run.job.focus, by.choices, Endpoint("evaluate_choices", {}, [run.job], public=False), **QUIET)
     stopped = gr.Textbox(label="state", visible=False)
     look_up(run.stop.click, by.stop, Endpoint("evaluate_stop", job, [stopped]))

@@ -17,6 +17,7 @@ from tabs._events import Visit
 from tabs.evaluation._desk import EvaluateHandlers
 from tabs.evaluation._form import datasets, settings_of
 from tabs.evaluation._run_view import counted_by
+from tabs.evaluation._watched import Watched
 from tests.core.test_runs import write_run
 from tests.fakes.models import tiny_bert
 
@@ -247,3 +248,16 @@ def test_visitors_never_see_each_other(space: Atelier) -> None:
         with pytest.raises(UnknownName):
             handler(bob, job=job)
     assert json.dumps(by.choices(ada)["choices"]).count(job) == 1
+
+
+def test_a_page_looks_at_one_evaluation_at_a_time() -> None:
+    """Who begins to look at another no longer looks at the first; another page goes on."""
+    watched = Watched()
+    first, elsewhere = watched.alone("page", iter(range(9))), watched.alone("other", iter(range(9)))
+    assert (next(first), next(elsewhere)) == (0, 0)
+    second = watched.alone("page", iter("ab"))
+    assert next(second) == "a"
+    assert list(first) == []
+    assert list(second) == ["b"]
+    assert list(elsewhere) == list(range(1, 9))
+    assert list(watched.alone("page", iter("c"))) == ["c"]
