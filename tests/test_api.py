@@ -308,6 +308,26 @@ def test_every_endpoint_is_described_in_a_sentence(described: dict[str, Any], na
 # What comes back
 
 
+def test_an_evaluation_from_its_start_to_its_rows(client: Client, models: dict[str, str]) -> None:
+    """A job is started, asked for its numbers, its rows and a comparison; what is missing is refused in words."""
+    both = [models["sequence-classification"], "starter/sentiment"]
+    form = {"models": both, "dataset": "samples/reviews", "max_samples": 8, "draws": 100, "file": None}
+    missing = dictionary("en")["error.evaluate_no_data"]
+    assert refusal(client, **{**form, "dataset": ""}, api_name="/evaluate_start") == missing
+    _, job = client.predict(api_name="/evaluate_start", **form)
+    until(lambda: client.predict(job, api_name="/evaluate_status")[1]["state"] not in {"queued", "running"}, 300)
+    found = client.predict(job, api_name="/evaluate_status")[1]
+    assert found["state"] == "succeeded"
+    assert [one["n"] for one in found["evaluation"]["models"]] == [8, 8]
+    _, rows = client.predict(job, order="in_order", other_model=both[1], api_name="/evaluate_rows")
+    assert (rows["total"], rows["models"]) == (8, both)
+    _, compared = client.predict(job, api_name="/evaluate_compare")
+    assert compared["sentence"] == found["evaluation"]["comparisons"][0]["sentence"]
+    assert client.predict(job, api_name="/evaluate_stop") == "succeeded"
+    values = {"predictions": ["a", "b"], "references": ["a", "a"], "file": None}
+    assert client.predict(metric="accuracy", **values, api_name="/metric_compute")[1]["values"] == {"accuracy": 0.5}
+
+
 def test_a_training_from_its_start_to_its_zip(client: Client, models: dict[str, str]) -> None:
     """Programs look at the data, start, ask until it is over, put a text to base and run, and take the run along."""
     more = '{"max_steps": 2, "device": "cpu", "learning_rate": 0.05}'

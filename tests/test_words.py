@@ -27,7 +27,6 @@ from core.settings import Capability, Mode
 from core.tasks.text.sampling import PRESETS
 from core.training.data.columns import FORMS
 from core.words import FOLDER, LANGUAGES
-from tabs.evaluation._runs_view import COLUMNS_SHOWN
 from tabs.evaluation.runs import BUTTONS as RUN_BUTTONS
 from tabs.images._painter import WORDS
 from tabs.images.gallery import BUTTONS
@@ -49,7 +48,6 @@ ROLES_OF_COLUMNS = tuple(sorted({name for forms in FORMS.values() for form in fo
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "say.phase_{}": PHASES,
     "say.role_{}": ROLES,
-    "say.runs_{}": COLUMNS_SHOWN,
     "say.runs_kind_{}": KINDS_OF_RUNS,
     "page.runs.{}": (*KINDS_OF_RUNS, *RUN_BUTTONS),
     "say.state_{}": tuple(state.value for state in State),

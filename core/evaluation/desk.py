@@ -13,9 +13,11 @@ from core.evaluation.answering import spec_for
 from core.evaluation.data import refuse_other_task
 from core.evaluation.evaluator import KIND, Stage, run_evaluation
 from core.evaluation.judging import Scored, compare_scored, score
+from core.evaluation.predictions import Predictions
+from core.evaluation.reading import names_for
 from core.evaluation.record import comparison_as_json, read_evaluation, read_rows
 from core.evaluation.row_table import material_of
-from core.evaluation.settings import EvaluateSettings, require_data
+from core.evaluation.settings import EvaluateSettings, label_pairs, require_data
 from core.evaluation.tasks import EVALUATION_TASKS
 from core.training.compare import name_of_base
 from core.training.record import read_run
@@ -79,6 +81,18 @@ class EvaluationDesk:
     def rows(self, id: str, owner: Owner = None) -> list[dict[str, Any]]:  # noqa: A002
         """Return the lines of rows.parquet of a job that has ended well; raises UnknownName and BadFile."""
         return read_rows(self.jobs.result_folder(id, owner))
+
+    def names_of(self, told: dict[str, Any], model: str) -> tuple[dict[str, str], int]:
+        """Return a classifier's labels → the data's words, and how many tokens it reads; `told` is evaluation.json.
+
+        Raises UnknownName where its answers are not kept any more.
+        """
+        keys = {one["name"]: str(one["answers"]) for one in told["models"] if one["n"]}
+        answerer = Predictions(self.answers / keys[model]).answerer if model in keys else None
+        if answerer is None:
+            raise UnknownName("error.evaluate_no_such_model", model=model, names=", ".join(keys))
+        pairs = label_pairs(told["settings"]["labels"])
+        return names_for(told["data"]["labels"], answerer.labels, pairs, model), answerer.max_length
 
     def compare(self, pair: Sequence[tuple[str, str]], owner: Owner = None) -> dict[str, Any]:
         """Compare two models, each told as (job's id, name in that evaluation), on the rows of both evaluations.

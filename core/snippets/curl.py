@@ -20,6 +20,14 @@ provenance = next(places, len(outputs) - 1)
 print(json.dumps(outputs[provenance - 1], ensure_ascii=False, indent=2))'"""
 """Of an endpoint's outputs, result is the one before provenance, else the last but one; no list is what went wrong."""
 
+PRINT_ONE = """python3 -c '
+import json, sys
+outputs = json.loads(sys.stdin.read() or "null")
+if not isinstance(outputs, list):
+    sys.exit(f"No result: {outputs}")
+print(json.dumps(outputs[PLACE], ensure_ascii=False, indent=2))'"""
+"""The same where it is known in which PLACE the result is."""
+
 
 def curl_snippet(
     api_name: str,
@@ -28,12 +36,14 @@ def curl_snippet(
     *,
     user: str | None = None,
     uploads: Mapping[str, str] | None = None,
+    output: int | None = None,
 ) -> str:
     """Write the two requests of Gradio's queue: one asks with named parameters, one waits for the answer.
 
     The last data of the answer's stream are the endpoint's outputs; of these, the result is printed. With `user`, the
     instance asks for a password: a third request logs in first, with the password from the environment. `uploads` are
-    parameters that are files, with their paths: they go first, too.
+    parameters that are files, with their paths: they go first, too. `output` is the place of the output that is
+    printed, where that is no task's result.
     """
     name, files = api_name.strip("/"), uploads or {}
     body = _with_files(values, files) if files else shlex.quote(json_line(values))
@@ -48,7 +58,7 @@ def curl_snippet(
         f"{''.join(_upload(parameter, path, cookies) for parameter, path in files.items())}"
         f'EVENT=$({ask} | sed \'s/.*"event_id": *"\\([^"]*\\)".*/\\1/\')\n'
         f"""curl -sSfN{cookies} "$BASE/gradio_api/call/{name}/$EVENT" | sed -n 's/^data: //p' | tail -n 1 | """
-        f"{PRINT_RESULT}\n"
+        f"{PRINT_RESULT if output is None else PRINT_ONE.replace('PLACE', str(output))}\n"
     )
 
 

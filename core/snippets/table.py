@@ -87,6 +87,11 @@ def table_markdown(
 
 def python_of_table(job: TableJob, provenance: Provenance, longest: int) -> str:
     """Write a program that adds a column `result` (JSON a row, in the pipeline's format) and saves result.csv."""
+    return source(*asking_code(job, provenance, longest), _over_table(job))
+
+
+def asking_code(job: TableJob, provenance: Provenance, longest: int) -> tuple[Code, ...]:
+    """Write how the model is loaded, and the function `answer` that asks it for one text."""
     mixed = provenance.dtype == MIXED
     plan = Plan(
         origin=origin_of(job.row.model, provenance),
@@ -98,7 +103,7 @@ def python_of_table(job: TableJob, provenance: Provenance, longest: int) -> str:
     )
     row = _row_code(job, plan)
     function = _function(row.inside, ROW_INPUTS[job.task], mixed=mixed)
-    return source(row.loading, function, *row.helpers, _over_table(job))
+    return row.loading, function, *row.helpers
 
 
 def curl_of_table(job: TableJob, base_url: str, *, user: str | None = None) -> str:

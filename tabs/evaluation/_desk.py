@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -15,11 +15,13 @@ from core.words import say
 from tabs._events import Visit
 from tabs._owner import owner_of
 from tabs._views import notes, paragraph
+from tabs.evaluation._code import code_of
 from tabs.evaluation._details_view import show_details
 from tabs.evaluation._form import of_task, offered, settings_of
 from tabs.evaluation._rows_view import as_result as rows_as_result
 from tabs.evaluation._rows_view import show_rows
 from tabs.evaluation._run_view import Look, as_result, compared, draw, look, nothing_yet, watch
+from tabs.evaluation._watched import Watched
 from tabs.evaluation._which import choosing, latest, the_one, to_choose
 
 NOTHING_CHOSEN = ("", "", 1)
@@ -33,6 +35,7 @@ class EvaluateHandlers:
     """All handlers of the panel; `values` are the form's, by field."""
 
     atelier: Atelier
+    watched: Watched = field(default_factory=Watched)
 
     def task(self, _: Visit, task: str) -> tuple[Any, ...]:
         """Offer the models, data and metrics of a task, and the fields that it has."""
@@ -63,7 +66,7 @@ class EvaluateHandlers:
             yield self._nothing(visit)
             return
         before: tuple[Any, ...] = ()
-        for seen in watch(self.atelier, visit, found):
+        for seen in self.watched.alone(visit.page, watch(self.atelier, visit, found)):
             if seen is None:
                 yield None
                 continue
@@ -132,13 +135,13 @@ class EvaluateHandlers:
 
     def _nothing(self, visit: Visit) -> tuple[Any, ...]:
         hidden = gr.update(visible=False)
-        return (nothing_yet(visit), "", hidden, hidden, *(gr.skip(),) * (3 + MOST_TOLD))
+        return (nothing_yet(visit), "", hidden, hidden, *(gr.skip(),) * (4 + MOST_TOLD))
 
     def _shown(self, visit: Visit, seen: Look, *, changed: bool) -> tuple[Any, ...]:
         """Return all outputs of whoever follows; what did not change is left as it is."""
         view, told = draw(seen, visit), seen.told
         if not changed:
-            return (view, *(gr.skip(),) * (6 + MOST_TOLD))
+            return (view, *(gr.skip(),) * (7 + MOST_TOLD))
         names = evaluated(told) if told else []
         first = names[0] if names else ""
         named = choosing(self.atelier, visit, seen.view.id)
@@ -146,10 +149,11 @@ class EvaluateHandlers:
         model = gr.update(choices=names, value=first)
         other = gr.update(choices=[("–", ""), *((name, name) for name in names)], value="", visible=len(names) > 1)
         if not told or not names:
-            return view, named, stop, column, model, other, "", "", None, *NOTHING_CHOSEN
+            return view, named, stop, column, "", model, other, "", "", None, *NOTHING_CHOSEN
         details = show_details(told, first, visit)
         rows = self._rows(visit, seen.view.id, told, {"model": first})
-        return view, named, stop, column, model, other, details, *rows
+        code = code_of(self.atelier, visit, seen)
+        return view, named, stop, column, code, model, other, details, *rows
 
     def _rows(
         self, visit: Visit, job: str | None, told: Any, wanted: dict[str, Any], *, strict: bool = False

@@ -78,6 +78,7 @@ class _One:
     place: tuple[gr.Textbox, gr.Textbox, Number]
     """Expected and predicted label of a cell, and the first row of the page."""
     comparison: _Comparison
+    code: gr.Markdown
 
     @property
     def of_rows(self) -> list[Any]:
@@ -108,14 +109,15 @@ class _One:
             details = gr.HTML(label="view", js_on_load=CHOOSE, elem_id="evaluate-details")
             rows = gr.HTML(label="view", js_on_load=CHOOSE, elem_id="evaluate-rows")
             comparison = _Comparison.lay_out()
+            with gr.Accordion(word("code"), open=False, elem_id="evaluate-code-panel"):
+                code = gr.Markdown(label="snippets", elem_id="evaluate-code")
         place = (
             gr.Textbox("", label="expected", elem_id="evaluate-expected", visible="hidden"),
             gr.Textbox("", label="predicted", elem_id="evaluate-predicted", visible="hidden"),
             Number(1, label="first", elem_id="evaluate-first", visible="hidden"),
         )
-        return cls(
-            column, model, other, order, details, rows, gr.JSON(label="result", visible=False), place, comparison
-        )
+        found = gr.JSON(label="result", visible=False)
+        return cls(column, model, other, order, details, rows, found, place, comparison, code)
 
 
 @dataclass(frozen=True)
@@ -161,11 +163,16 @@ def _wire_form(form: Controls, by: EvaluateHandlers, opened: Any) -> None:
 def _wire_run(by: EvaluateHandlers, run: _Run, one: _One, start: gr.Button, form: Controls, opened: Any) -> None:
     """Start, follow, stop: whoever starts watches, and so does whoever opens the tab."""
     job = {"job": run.job}
-    seen = [run.view, run.job, run.stop, one.column, one.model, one.other, one.details, *one.of_rows]
+    seen = [run.view, run.job, run.stop, one.column, one.code, one.model, one.other, one.details, *one.of_rows]
     started = compute(start.click, by.start, Endpoint("evaluate_start", form, [run.view, run.job]))
-    follow(started.success, by.follow, Endpoint("evaluate_follow_started", job, seen, public=False))
-    follow(run.job.input, by.follow, Endpoint("evaluate_follow", job, seen, public=False))
-    follow(opened, by.follow, Endpoint("evaluate_reattach", {"job": gr.State(None)}, seen, public=False))
+    watching: tuple[tuple[str, Any, Any], ...] = (
+        ("evaluate_follow_started", started.success, run.job),
+        ("evaluate_follow", run.job.input, run.job),
+        ("evaluate_reattach", opened, gr.State(None)),
+    )
+    for name, trigger, which in watching:  # "multiple": a new look ends the one before (tabs/evaluation/_watched.py)
+        shown = Endpoint(name, {"job": which}, seen, public=False)
+        follow(trigger, by.follow, shown, trigger_mode="multiple")
     look_up(run.job.focus, by.choices, Endpoint("evaluate_choices", {}, [run.job], public=False), **QUIET)
     stopped = gr.Textbox(label="state", visible=False)
     look_up(run.stop.click, by.stop, Endpoint("evaluate_stop", job, [stopped]))

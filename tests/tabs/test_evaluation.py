@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from core.atelier import Atelier, open_atelier
@@ -17,6 +18,7 @@ from tabs._events import Visit
 from tabs.evaluation._desk import EvaluateHandlers
 from tabs.evaluation._form import datasets, settings_of
 from tabs.evaluation._run_view import counted_by
+from tabs.evaluation._watched import Watched
 from tests.core.test_runs import write_run
 from tests.fakes.models import tiny_bert
 
@@ -48,6 +50,11 @@ def evaluate(by: EvaluateHandlers, visit: Visit | None = None, **form: Any) -> t
     return job, [shown for shown in by.follow(visit, job) if shown]
 
 
+def on_screen(shown: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return what each output shows in the end: what it was told last, updates that leave it as it is aside."""
+    return tuple(next((one for one in reversed(told) if one != gr.skip()), None) for told in zip(*shown, strict=True))
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     """Evaluate a starter beside a tiny model that guesses, on a sample."""
@@ -55,7 +62,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     atelier, tiny = open_own(folder / "home"), str(tiny_bert(folder / "tiny"))
     by = EvaluateHandlers(atelier)
     job, shown = evaluate(by, models=[STARTER, tiny], metrics=["accuracy", "f1"])
-    yield Done(atelier, by, job, tiny, shown[-1])
+    yield Done(atelier, by, job, tiny, on_screen(shown))
     assert atelier.shutdown(20)
 
 
@@ -80,7 +87,7 @@ def test_a_result_shows_numbers_intervals_and_who_is_better(done: Done) -> None:
 
 def test_the_page_is_told_what_can_be_chosen(done: Done) -> None:
     """Once over there is nothing to stop, and the first model's details and worst rows stand there."""
-    view, job, stop, column, model, other, details, rows, result, *place = done.shown
+    view, job, stop, column, code, model, other, details, rows, result, *place = done.shown
     assert 'class="score-card"' in view
     assert (job["value"], stop["visible"], column["visible"]) == (done.job, False, True)
     assert (model["choices"], model["value"]) == ([STARTER, done.tiny], STARTER)
@@ -89,6 +96,8 @@ def test_the_page_is_told_what_can_be_chosen(done: Done) -> None:
     assert result["total"] == 24
     assert rows.count("<tr>") == 25
     assert place == ["", "", 1]
+    assert "pandas.read_parquet" in code
+    assert f'{{"job": "{done.job}"}}' in code
 
 
 def test_a_cell_of_the_matrix_shows_its_rows(done: Done) -> None:
@@ -144,8 +153,8 @@ def test_texts_show_where_they_differ(done: Done) -> None:
     """A translation's rows mark what is not in the reference, and what is missing of it."""
     values = {"task": "translation", "dataset": "samples/translations", "models": "", "num_beams": 1, "max_samples": 8}
     job, shown = evaluate(done.by, **values)
-    assert "<ins>" in shown[-1][7]
-    assert "<del>" in shown[-1][7]
+    assert "<ins>" in shown[-1][8]
+    assert "<del>" in shown[-1][8]
     assert "signature" not in shown[-1][0]
     metric = done.by.status(Visit(), job)[1]["evaluation"]["models"][0]["metrics"][0]
     assert counted_by(metric["implementation"]).endswith(metric["implementation"]["signature"])
@@ -155,8 +164,8 @@ def test_words_show_their_tags(done: Done) -> None:
     """A sentence whose tags are all right says so; of others each wrong word stands beside both tags."""
     values = {"task": "token-classification", "dataset": "samples/entities", "models": "", "max_samples": 8}
     _, shown = evaluate(done.by, **values)
-    assert "✓" in shown[-1][7] or "<ins>" in shown[-1][7]
-    assert 'class="heat confusion"' in shown[-1][6]
+    assert "✓" in shown[-1][8] or "<ins>" in shown[-1][8]
+    assert 'class="heat confusion"' in shown[-1][7]
 
 
 def test_what_is_not_there_is_refused_in_words(done: Done, tmp_path: Path) -> None:
@@ -245,3 +254,16 @@ def test_visitors_never_see_each_other(space: Atelier) -> None:
         with pytest.raises(UnknownName):
             handler(bob, job=job)
     assert json.dumps(by.choices(ada)["choices"]).count(job) == 1
+
+
+def test_a_page_looks_at_one_evaluation_at_a_time() -> None:
+    """Who begins to look at another no longer looks at the first; another page goes on."""
+    watched = Watched()
+    first, elsewhere = watched.alone("page", iter(range(9))), watched.alone("other", iter(range(9)))
+    assert (next(first), next(elsewhere)) == (0, 0)
+    second = watched.alone("page", iter("ab"))
+    assert next(second) == "a"
+    assert list(first) == []
+    assert list(second) == ["b"]
+    assert list(elsewhere) == list(range(1, 9))
+    assert list(watched.alone("page", iter("c"))) == ["c"]
