@@ -35,6 +35,10 @@ class Server:
     first_page_cpu_seconds: float
     page: str
 
+    def get(self, path: str) -> str:
+        """Return a page."""
+        return _request(self.port, "GET", path)
+
     def ask(self, endpoint: str, body: Mapping[str, Any], version: str = "") -> list[Any]:
         """Ask an endpoint through Gradio's queue and return its outputs."""
         path = f"/gradio_api/call/{version}{endpoint}"

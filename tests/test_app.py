@@ -69,7 +69,7 @@ def test_what_is_written_waits_for_no_answer_that_comes_whole(tmp_path: Path) ->
         if event.concurrency_id in lanes:
             lanes[event.concurrency_id].add(str(event.api_name))
     chat = {"chat", "chat_send", "chat_example", "chat_retry", "chat_edit"}
-    assert lanes[WRITING.name] == {"text_generation", "translation", "summarization", *chat}
+    assert lanes[WRITING.name] == {"text_generation", "translation", "summarization", "side_by_side", *chat}
     assert {"text_classification", "fill_mask", "model_plan"} <= lanes[COMPUTING.name]
     assert COMPUTING.at_once + WRITING.at_once < app.serving(Settings())["max_threads"]
 

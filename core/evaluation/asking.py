@@ -17,10 +17,10 @@ from core.remote.chat import CUT
 from core.remote.names import remote_place
 from core.settings import LIMITS
 from core.tasks.text.batch import concerns_every_row, told
-from core.tasks.text.beams import STOPPED, Request
 from core.tasks.text.chat_elsewhere import ask_elsewhere
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.question_answering import answer_questions
+from core.tasks.text.request import STOPPED, Request
 from core.tasks.text.row_tasks import ROW_TASKS, UNUSED, WRITTEN, RowOptions
 from core.tasks.text.text_generation import TEXTS_TOGETHER, continue_texts
 from core.tasks.text.writing import write_many

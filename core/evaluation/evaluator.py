@@ -20,7 +20,14 @@ from core.evaluation.comparison import Comparison
 from core.evaluation.data import EvaluationData, read_data
 from core.evaluation.judging import Judged, compare_scored, evaluate_model
 from core.evaluation.predictions import sweep
-from core.evaluation.record import EvaluationRecord, ModelRecord, measured_as_json, write_evaluation, write_rows
+from core.evaluation.record import (
+    EvaluationRecord,
+    ModelRecord,
+    measured_as_json,
+    read_evaluation,
+    write_evaluation,
+    write_rows,
+)
 from core.evaluation.row_table import rows_of
 from core.evaluation.settings import EvaluateSettings
 from core.evaluation.tasks import metrics_for, row_score_of
@@ -28,6 +35,7 @@ from core.events import Progress
 from core.jobs.records import sentence_to_json
 from core.training.compare import name_of_base
 from core.training.data.watch import Watch
+from core.training.evaluated import keep_evaluation
 from core.words import Sentence, say
 
 if TYPE_CHECKING:
@@ -120,6 +128,8 @@ class _Evaluation:
             self.comparisons.extend([compared] if compared else [])
         write_rows(*rows_of(self.data, self.judged), self.job.result_folder)
         self.write()
+        if self.run:  # its model card tells of it
+            keep_evaluation(read_evaluation(self.job.result_folder), self.run.folder)
         sweep(self.stage.answers, [one.answered.key for one in self.judged])
         self.job.report(Progress("evaluate", 1, 1))
 

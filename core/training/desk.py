@@ -30,6 +30,7 @@ from core.training.data.survey import survey
 from core.training.data.thumbnails import Thumbnail, thumbnails
 from core.training.data.watch import Watch
 from core.training.defaults import DataShape
+from core.training.evaluated import newest_change
 from core.training.export import export_run
 from core.training.measurement import Stopwatch
 from core.training.network import read_tokenizer
@@ -153,11 +154,13 @@ class TrainDesk:
         return settings
 
     def export(self, job: str, owner: str | None = None, cancel: CancelToken | None = None) -> Path:
-        """Return a run as a zip (see export_run), written once: what a run has made never changes."""
+        """Return a run as a zip (see export_run), written again once it was evaluated: its card tells of that."""
         run = self.finished(job, owner)
         folder = run.folder / EXPORT
         made = next(folder.glob("[!.]*.zip"), None)
-        return made or export_run(run, folder, cancel)
+        if made and made.stat().st_mtime > newest_change(run.folder):
+            return made
+        return export_run(run, folder, cancel)
 
     def _launch(self, wished: TrainSettings, plan: TrainPlan, owner: str | None) -> str:
         settings, fill = with_own_copies(plan.settings)

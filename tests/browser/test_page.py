@@ -14,10 +14,12 @@ from tabs.text import PANELS
 from tests.browser.conftest import OpenWindow
 from tests.browser.steps import PATIENCE, expect_answer, open_tab, press_run, text_box
 
+INSIDE = ("evaluate.runs", "evaluate.given")
+"""Tabs of the Evaluate tab, which are not there before it is opened."""
 TABS = [
     *(panel.TITLE for panel in PANELS),
-    *("task.text_batch", "tab.chat", "tab.images", "tab.train", "tab.evaluate", "evaluate.runs", "evaluate.given"),
-    *("tab.side_by_side", "tab.models"),
+    *("task.text_batch", "tab.chat", "tab.images", "tab.train", "tab.evaluate", *INSIDE, "tab.side_by_side"),
+    "tab.models",
 ]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 MOST_REQUESTS, MOST_BYTES = 110, 550_000
@@ -41,11 +43,15 @@ def test_the_page_speaks_the_browsers_language(open_window: OpenWindow, wish: st
         expect(page.locator("#text_classification-run")).to_have_text(words["page.run"])
         expect(page.locator("#text_classification-view .empty")).to_have_text(words["page.empty"])
         for title in TABS:
-            expect(page.get_by_text(words[f"page.{title}"], exact=True).first).to_be_attached()
+            if title not in INSIDE:
+                expect(page.get_by_text(words[f"page.{title}"], exact=True).first).to_be_attached()
         assert "__i18n__" not in page.inner_text("body")
         press_run(page, "text_classification")
         sentence = say("error.text_empty", name="text", limit=LIMITS.text_characters).in_language(language)
         expect(page.get_by_test_id("toast-body").filter(has_text=sentence)).to_be_visible(timeout=PATIENCE)
+        open_tab(page, "tab.evaluate", language)
+        for title in INSIDE:
+            expect(page.get_by_role("tab", name=words[f"page.{title}"], exact=True)).to_be_visible()
 
 
 def test_a_link_changes_the_language_for_good(open_window: OpenWindow) -> None:

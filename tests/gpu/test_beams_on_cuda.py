@@ -11,7 +11,8 @@ from core.atelier import open_atelier
 from core.events import CancelToken
 from core.machine.hardware import probe
 from core.settings import Settings
-from core.tasks.text.beams import Request, write_with_beams
+from core.tasks.text.beams import write_with_beams
+from core.tasks.text.request import Request
 from core.tasks.text.text_generation import TASK, TextGenerationSettings
 from tests.core.tasks.text.test_beams import Beside
 from tests.fakes.models import tiny_llama

@@ -9,49 +9,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from core.compute.decoding import Token, Written, inputs_of, tokens_at_once
 from core.errors import Cancelled
-from core.events import CancelToken, Progress
-from core.models.loading import LoadedModel, Report
+from core.events import Progress
+from core.models.loading import LoadedModel
 from core.models.registry import Registry
-from core.tasks.text.sampling import GenerationOptions, arguments
+from core.tasks.text.pauses import between_tokens, own_chance
+from core.tasks.text.request import STOPPED, Request
+from core.tasks.text.sampling import arguments
 
 if TYPE_CHECKING:
     import torch
 
-STOPPED = "stopped"
-"""Why a text ended that somebody stopped."""
 PLACES_AT_ONCE = 32
 """Rows of float32 probabilities over the vocabulary that are held at once when candidates are looked up."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A tokenized prompt, and what is asked of it."""
-
-    ids: Sequence[int]
-    settings: GenerationOptions
-    seed: int
-    cancel: CancelToken
-    ends: Sequence[int] = ()
-    """The tokens that end the text; none = those of the model's own file."""
-    stops: Sequence[str] = ()
-    """Strings that end the text beside those of the settings; they count against nobody's limit."""
-    candidates: int = 0
-    """Most probable tokens that are told at each place."""
-    report: Report | None = None
-    """Told the progress of a search with beams, which has no text before its end."""
-    probabilities: bool = True
-    """Somebody sees how probable each token was; beams must look that up in a pass of its own."""
-    background: bool = False
-    """Of a table: others go first."""
-    behind: Sequence[int] = ()
-    """The end of the prompt, which the text goes on: some tokenizers write a space only between two tokens."""
 
 
 def write_with_beams(request: Request, registry: Registry, model: LoadedModel, *, keep: bool = False) -> Written:
@@ -66,31 +41,6 @@ def write_with_beams(request: Request, registry: Registry, model: LoadedModel, *
     )
     seconds = time.perf_counter() - began
     return replace(written, first_token_seconds=seconds, seconds=seconds)
-
-
-def between_tokens(give_way: Callable[[], None], cancel: CancelToken) -> Any:
-    """Return stopping criteria that end every row once `cancel` is set, and give way to others before that."""
-    import torch
-    from transformers import StoppingCriteria, StoppingCriteriaList
-
-    class Between(StoppingCriteria):
-        """Looks at the stop request between two tokens."""
-
-        def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:  # noqa: ARG002
-            with _own_chance(input_ids.device):  # what others draw meanwhile must not change what this text draws
-                give_way()
-            return torch.full(input_ids.shape[:1], cancel.cancelled, dtype=torch.bool, device=input_ids.device)
-
-    return StoppingCriteriaList([Between()])
-
-
-def _own_chance(device: torch.device) -> AbstractContextManager[None]:
-    """Leave the generators of the processor and of `device` as they were, whatever the block draws from them."""
-    import torch
-
-    if device.type == "cpu":
-        return torch.random.fork_rng(devices=[])
-    return torch.random.fork_rng(devices=[device], device_type=device.type)
 
 
 @dataclass(frozen=True)
@@ -124,7 +74,7 @@ class _Search:
         strings = [*settings.stop_strings, *self.request.stops]
         stops = {"stop_strings": strings, "tokenizer": self.model.tokenizer}
         read = self._prompt_read(settings.num_beams) if self._may_read_ahead() else {}
-        with _own_chance(inputs.device):
+        with own_chance(inputs.device):
             torch.manual_seed(self.request.seed)
             rows = self.model.model.generate(
                 inputs,

@@ -19,10 +19,10 @@ from core.provenance import Provenance
 from core.remote.options import RemoteOptions
 from core.seeds import drawn
 from core.settings import LIMITS
-from core.tasks.text.beams import Request
 from core.tasks.text.chat_elsewhere import ask_what_fits, speed
 from core.tasks.text.chat_prompt import ChatPrompt, prompt_of
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, with_notes
+from core.tasks.text.request import Request
 from core.tasks.text.sampling import GenerationOptions, unused, unused_names
 from core.tasks.text.taught import script_notes
 from core.tasks.text.thinking import split_thinking

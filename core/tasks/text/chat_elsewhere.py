@@ -12,8 +12,8 @@ from core.events import CancelToken
 from core.messages import Message, as_dicts, joined
 from core.remote.chat import UNKNOWN, RemoteAnswer, RemoteOptions, stream_chat
 from core.remote.names import remote_place
-from core.tasks.text.beams import STOPPED
 from core.tasks.text.chat_prompt import shorter_and_shorter
+from core.tasks.text.request import STOPPED
 from core.tasks.text.thinking import split_thinking
 from core.words import Sentence, say
 

@@ -12,8 +12,8 @@ from core.events import CancelToken
 from core.models.loading import LoadedModel
 from core.models.promises import cache_bytes
 from core.models.registry import Registry
-from core.tasks.text.beams import between_tokens
 from core.tasks.text.encoder import INTERACTIVE, Encoded, Lane, pack, padded_inputs, tokenize
+from core.tasks.text.pauses import between_tokens
 
 if TYPE_CHECKING:
     import torch

@@ -16,8 +16,8 @@ from core.models.registry import Registry
 from core.provenance import Provenance
 from core.seeds import drawn
 from core.settings import LIMITS
-from core.tasks.text.beams import Request
 from core.tasks.text.encoder import INTERACTIVE, Lane, borrow, tokenize, with_notes
+from core.tasks.text.request import Request
 from core.tasks.text.sampling import GenerationOptions, unused
 from core.tasks.text.taught import script_notes
 from core.tasks.text.writing import UNFINISHED, Told, decoded, tokens_per_second, write, write_many

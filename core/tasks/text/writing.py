@@ -12,7 +12,8 @@ from core.errors import Cancelled, NotEnoughMemory
 from core.models.loading import LoadedModel
 from core.models.promises import cache_bytes
 from core.models.registry import Registry
-from core.tasks.text.beams import STOPPED, Request, write_with_beams
+from core.tasks.text.beams import write_with_beams
+from core.tasks.text.request import STOPPED, Request
 from core.tasks.text.sampling import rule
 
 if TYPE_CHECKING:

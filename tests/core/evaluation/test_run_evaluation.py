@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 
 from core.atelier import Atelier
 from core.errors import InvalidInput, WrongTask
 from core.evaluation.settings import EvaluateSettings
 from core.jobs.runner import State
+from core.training.card import adapter_card
+from core.training.evaluated import newest_change
+from core.training.record import read_run
 from tests.core.evaluation.conftest import ended, values_of
 from tests.core.test_runs import write_run
 from tests.core.training.finished import train
@@ -46,6 +50,27 @@ def test_base_and_run_on_held_out_rows(atelier: Atelier, tmp_path: Path) -> None
     (compared,) = found["comparisons"]
     assert (compared["first"], compared["second"], compared["rows"]) == (str(base), "run/feel", len(held))
     assert set(values_of(second)) >= {"accuracy.accuracy", "f1.f1"}
+
+
+def test_the_models_card_tells_of_it(atelier: Atelier, tmp_path: Path) -> None:
+    """What a run was measured to do stands in its card, beside its base and in words, and as the Hub's model-index."""
+    base = tiny_bert(tmp_path / "bert", labels=("bad", "good"))
+    folder = train(atelier.settings.home, base, feelings(), name="feel", validation_fraction=0.25, **BRIEF)
+    run = atelier.registry.run("run/feel")
+    assert "model-index" not in adapter_card(run, read_run(run.result))
+    assert newest_change(folder) == 0
+    _, found = evaluate_run(atelier, "run/feel", draws=200)
+    card = adapter_card(run, read_run(run.result))
+    accuracy = values_of(found["models"][1])["accuracy.accuracy"]
+    results = ModelCard(card).data.eval_results
+    assert results is not None
+    assert {one.metric_name: one.metric_value for one in results}["accuracy"] == accuracy
+    assert "## Evaluation on its own data (rows that were held out)" in card
+    assert "| run/feel |" in card
+    assert "| bert |" in card
+    assert found["comparisons"][0]["sentence"]["text"].replace(str(base), "bert") in card
+    assert str(tmp_path) not in card
+    assert newest_change(folder) > 0
 
 
 def test_accuracy_is_that_of_the_training(atelier: Atelier, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from core.settings import Settings
 from core.tasks.text.sampling import GenerationOptions
 from core.words import say
 from tests.fakes.chat_server import ANSWER, FINGERPRINT, MODEL, FakeChatServer
+from tests.serving import until
 
 MESSAGES = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "What do bridges do?"})
 WHOLE = "".join(ANSWER)
@@ -266,7 +267,13 @@ def test_another_model_than_asked_is_told(chat_server: FakeChatServer) -> None:
 def test_cancel_closes_the_connection(chat_server: FakeChatServer, pieces: int) -> None:
     """A stop ends it at once and the server sees the connection close: before any answer, before and after words."""
     turn, cancel, told = chat_server.next(hold_after=pieces), CancelToken(), []
-    threading.Thread(target=lambda: turn.held.wait(SOON) and cancel.cancel()).start()
+
+    def cancel_once_told() -> None:
+        turn.held.wait(SOON)
+        until(lambda: len(told) == max(pieces, 0))
+        cancel.cancel()
+
+    threading.Thread(target=cancel_once_told).start()
     with pytest.raises(Cancelled):
         ask(chat_server, told.append, cancel)
     assert turn.gone.wait(SOON)

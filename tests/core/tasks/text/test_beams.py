@@ -25,7 +25,8 @@ from core.compute.batching import Batcher
 from core.compute.decoding import PROMPT_TOKENS_AT_ONCE, Written
 from core.errors import Cancelled
 from core.events import CancelToken, Progress
-from core.tasks.text.beams import PLACES_AT_ONCE, Request, write_with_beams
+from core.tasks.text.beams import PLACES_AT_ONCE, write_with_beams
+from core.tasks.text.request import Request
 from core.tasks.text.sampling import GenerationOptions, arguments
 from core.tasks.text.text_generation import TextGenerationSettings
 
