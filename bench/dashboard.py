@@ -112,7 +112,7 @@ def measure(runs: int, points: int, rounds: int) -> Outcome:
             for server in (many, few) * 2:
                 _opened(server)
             with_many, with_few = alternate(rounds, lambda: _opened(many), lambda: _opened(few))
-            chosen = [_trainings(side[0][1])[:MOST_CHOSEN] for side in (with_many, with_few)]
+            chosen = [_trainings(server) for server in (many, few)]
             for server, jobs in zip((many, few), chosen, strict=True):
                 _curves(server, jobs)
             curves = alternate(rounds, lambda: _curves(many, chosen[0]), lambda: _curves(few, chosen[1]))
@@ -135,8 +135,10 @@ def _median(side: Sequence[tuple[float, Any]]) -> float:
     return statistics.median(milliseconds for milliseconds, _ in side)
 
 
-def _trainings(found: Any) -> list[str]:
-    return [row["job"] for row in found["runs"] if row["kind"] == "training"]
+def _trainings(server: Server) -> list[str]:
+    """Return the ids of as many trainings as curves may be drawn of."""
+    _, found = server.ask("runs_list", {**ASKED, "kind": "training", "limit": MOST_CHOSEN}, "v2/")
+    return [row["job"] for row in found["runs"]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
-"""Claim: 2,000 labelled texts are evaluated at three times the speed of the evaluate library's evaluator.
+"""Claim: 2,000 labelled texts are evaluated at three times the speed of a loop as the evaluate library's evaluator.
 
-The evaluator asks a pipeline for one text after the other and scores the answers with a metric. Atelier runs the job
+The evaluator gives the column of texts to a pipeline, which asks for one after the other, and the labels that come out
+to a metric; its steps stand here, for with transformers 5 the evaluator of evaluate 0.4.6 breaks. Atelier runs the job
 behind "Evaluate": it reads the CSV, computes in packed batches, keeps every answer, measures with intervals, charts and
 rows. Both use the same weights in the same process, in turns, each time with rows that neither has seen before.
 Targets: at least 3 x the rows per second; accuracies within 0.5 % (bfloat16 may turn a close call).
@@ -17,7 +18,6 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench._measure import Measure, Outcome, alternate, arguments, report
 from bench._plain_metrics import plain_metric
@@ -63,27 +63,22 @@ class Ours:
 
 
 class Plain:
-    """The library's way: its evaluator with the pipeline and a metric."""
+    """The library's way: its evaluator's steps with the pipeline and a metric."""
 
     def __init__(self, folder: Path) -> None:
         """Load the checkpoint and make the metric."""
-        from evaluate import evaluator
         from sklearn.metrics import accuracy_score
 
         self._pipe = plain_pipeline(save_plain_apart(folder / "model"))
         self._metric = plain_metric("accuracy", "int32", accuracy_score, str(folder))
-        self._evaluator = evaluator("text-classification")
 
     def __call__(self, rows: Sequence[dict[str, str]]) -> float:
         """Evaluate, and return the accuracy."""
-        from datasets import Dataset
-
         places = {label: place for place, label in enumerate(LABELS)}
-        data = Dataset.from_list([{"text": row["text"], "label": places[row["label"]]} for row in rows])
-        found: dict[str, Any] = self._evaluator.compute(
-            model_or_pipeline=self._pipe, data=data, metric=self._metric, label_mapping=places
-        )
-        return float(found["accuracy"])
+        answers = self._pipe([row["text"] for row in rows], truncation=True)
+        predictions = [places[answer["label"].lower()] for answer in answers]
+        references = [places[row["label"]] for row in rows]
+        return float(self._metric.compute(predictions=predictions, references=references)["accuracy"])
 
 
 def measure(count: int, shares: int) -> Outcome:
