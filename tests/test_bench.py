@@ -39,10 +39,13 @@ def test_every_claim_has_its_runnable() -> None:
     """There is one module a claim."""
     assert NAMES == [
         "cycles",
+        "dashboard",
+        "evaluation",
         "first_answer",
         "generation",
         "image_memory",
         "images",
+        "metrics",
         "request",
         "rows",
         "start",

@@ -39,7 +39,7 @@ def test_an_evaluation_is_started_read_and_found_again(open_window: OpenWindow) 
     """The result is there after a reload and in a second browser; a cell of the matrix brings its rows."""
     with open_window(leaves=True) as page, open_window() as other:
         open_tab(page, "tab.evaluate")
-        expect(page.locator("#evaluate-view .empty")).to_have_text(str(say("say.evaluate_empty")), timeout=PATIENCE)
+        expect(page.locator("#evaluate-start")).to_be_visible(timeout=PATIENCE)
         evaluate(page, "starter/nli")
         expect_result(page)
         expect(page.locator("#evaluate-view .score-card")).to_have_count(2)

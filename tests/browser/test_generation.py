@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -18,8 +19,12 @@ WORDS = dictionary("en")
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Give a tiny causal language model."""
-    return str(tiny_llama(tmp_path_factory.mktemp("model") / "llama"))
+    """Give a tiny causal language model that may write for minutes."""
+    folder = tiny_llama(tmp_path_factory.mktemp("model") / "llama")
+    for name, key in (("config.json", "max_position_embeddings"), ("tokenizer_config.json", "model_max_length")):
+        path = folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), key: 100_000}))
+    return str(folder)
 
 
 @pytest.fixture
@@ -77,7 +82,7 @@ def test_a_growing_text_is_seen_and_stopped(panel: Page, served: Served) -> None
     """The text is there before it is whole; Stop frees the model long before the last token, and keeps the text."""
     panel.locator(f"#{NAME}-more").get_by_role("button").first.click()
     for field in ("max_new_tokens", "min_new_tokens"):
-        panel.get_by_label(WORDS[f"page.field.{field}"]).fill("250")
+        panel.get_by_label(WORDS[f"page.field.{field}"]).fill("4000")
     panel.get_by_label(re.compile(re.escape(WORDS["page.field.num_return_sequences"]))).first.fill("8")
     press_run(panel, NAME)
     view = panel.locator(f"#{NAME}-view")
@@ -90,4 +95,5 @@ def test_a_growing_text_is_seen_and_stopped(panel: Page, served: Served) -> None
     expect(panel.locator(f"#{NAME}-code")).to_contain_text("pipeline(")
     press_run(panel, NAME)  # the page is free again
     expect(view.locator(".speed")).to_have_count(0, timeout=PATIENCE)
+    panel.locator(f"#{NAME}-stop").click()
     expect(view.locator(".speed")).to_be_visible(timeout=PATIENCE)
